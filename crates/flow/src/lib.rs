@@ -1,0 +1,22 @@
+//! The spine: ingress, partition owner, lanes, ledger, verdicts, limits and the clock.
+//!
+//! The path of one event through this crate: [`ingress`] hands prepared rows to their partition's owner
+//! ([`partition`]), which stamps them, writes one [`block`] and syncs it; the block enters the tail cache; the
+//! [`lane`]s whose organisations it holds become due, cut a batch and give it to a [`sink::Sink`] as a
+//! [`sink::Delivery`]; the verdict closes the range in the [`ledger`], and the contiguous prefix is recorded
+//! through the same owner.
+//!
+//! What this crate must not know: files (that is `journal`), HTTP, JSON, YAML, any particular sink.
+
+pub mod block;
+pub mod clock;
+pub mod lane_starts;
+pub mod lane_state;
+pub mod log;
+pub mod orgs;
+pub mod prepared;
+pub mod segment;
+pub mod sink;
+pub mod units;
+
+pub use units::{LogPos, PartitionId, Row, Seq};
