@@ -172,6 +172,14 @@ pub trait LogBackend: Send + Sync + 'static {
     /// Counts from footers, indexes and tail; reads no record.
     fn extent(&self, partition: PartitionId, scope: &Scope, from: Row) -> Extent;
 
+    /// The next seq of every organisation of `scope` that has records in the partition, and the row at that moment:
+    /// where a new lane begins.
+    fn org_seqs(
+        &self,
+        partition: PartitionId,
+        scope: Scope,
+    ) -> BoxFuture<'static, Result<(Row, Vec<(OrgId, crate::units::Seq)>), AppendFault>>;
+
     /// One past the last durable row.
     fn durable_end(&self, partition: PartitionId) -> Row;
 }
