@@ -22,6 +22,8 @@ pub mod prepared;
 pub mod segment;
 pub mod sink;
 pub mod tail;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod units;
 
 pub use units::{LogPos, PartitionId, Row, Seq};
