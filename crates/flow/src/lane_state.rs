@@ -50,7 +50,13 @@ impl Counts {
     /// Everything that is settled.
     #[must_use]
     pub fn settled(&self) -> u64 {
-        self.delivered + self.filtered + self.grouped + self.dead_lettered + self.discarded + self.expired + self.lost
+        self.delivered
+            + self.filtered
+            + self.grouped
+            + self.dead_lettered
+            + self.discarded
+            + self.expired
+            + self.lost
     }
 }
 
@@ -205,7 +211,18 @@ impl LaneState {
             starts = Some(list);
         }
         let removed = flags & REMOVED != 0;
-        Ok(Self { sink: SinkId(sink), label, next_row, resolved, start_row, counts, starts, gaps, plan_epoch, removed })
+        Ok(Self {
+            sink: SinkId(sink),
+            label,
+            next_row,
+            resolved,
+            start_row,
+            counts,
+            starts,
+            gaps,
+            plan_epoch,
+            removed,
+        })
     }
 }
 

@@ -49,7 +49,9 @@ pub struct OwnerSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum OwnerFault {
     /// The file system failed.
-    #[error("partition {partition}: {doing}: {error}; nothing of this write was acknowledged, the process stops and recovers at the next start")]
+    #[error(
+        "partition {partition}: {doing}: {error}; nothing of this write was acknowledged, the process stops and recovers at the next start"
+    )]
     Io {
         /// The partition.
         partition: PartitionId,
@@ -102,7 +104,10 @@ pub struct Owner {
 
 impl std::fmt::Debug for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Owner").field("id", &self.id).field("next_row", &self.state.next_row).finish_non_exhaustive()
+        f.debug_struct("Owner")
+            .field("id", &self.id)
+            .field("next_row", &self.state.next_row)
+            .finish_non_exhaustive()
     }
 }
 
@@ -315,7 +320,12 @@ impl Owner {
             reused += u64::from(seen == Seen::Reused);
             self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
             row_number += 1;
-            self.scratch.kept.push(Kept { org: *org, batch: *batch, row: *row, reused: seen == Seen::Reused });
+            self.scratch.kept.push(Kept {
+                org: *org,
+                batch: *batch,
+                row: *row,
+                reused: seen == Seen::Reused,
+            });
         }
         (counts, reused)
     }
@@ -433,4 +443,3 @@ fn row_of<T>(batches: &[Queued<T>], batch: u32, row: u32) -> Option<(&Queued<T>,
     let batch = batches.get(batch as usize)?;
     Some((batch, batch.rows.rows.get(row as usize)?))
 }
-
