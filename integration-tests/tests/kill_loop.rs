@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use flow::clock::{Clock, UnixMillis};
@@ -33,44 +33,49 @@ struct Ledger {
     next: AtomicU64,
 }
 
-/// Sends batches until told to stop; a batch without an answer is sent again, as a producer does.
-fn produce(url: &str, ledger: &Ledger, stop: &AtomicBool, unanswered: &Mutex<Vec<Vec<(usize, String)>>>) {
+/// Organisation and id of each event.
+type Batch = Vec<(usize, String)>;
+
+/// Sends one batch; gives it back when it was not acknowledged, and whether the daemon still answers.
+fn send(client: &mut Client, ledger: &Ledger, time: &str, batch: Batch) -> Result<(), (Batch, bool)> {
+    let mut body = String::new();
+    for (org, id) in &batch {
+        ledger.sent.lock().unwrap().insert(id.clone(), *org);
+        body.push_str(&canary::event(ORGS[*org], id, time));
+        body.push('\n');
+    }
+    let authorization = format!("Bearer {PRODUCER_TOKEN}");
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/x-ndjson")];
+    match client.send("POST", "/v1/events", &headers, body.as_bytes()) {
+        Ok(reply) if reply.status == 200 => {
+            let answer = reply.json();
+            let taken = answer["accepted"].as_u64().unwrap() + answer["duplicates"].as_u64().unwrap();
+            assert_eq!(taken, batch.len() as u64, "{answer}");
+            ledger.acknowledged.lock().unwrap().extend(batch.into_iter().map(|(org, id)| (id, org)));
+            Ok(())
+        }
+        Ok(reply) => {
+            let text = String::from_utf8_lossy(&reply.body).into_owned();
+            assert!(reply.status == 503, "unexpected answer {}: {text}", reply.status);
+            Err((batch, true))
+        }
+        Err(_) => Err((batch, false)),
+    }
+}
+
+/// Sends batches until told to stop; a batch without an answer is sent again later, as a producer does.
+fn produce(url: &str, ledger: &Ledger, stop: &AtomicBool, unanswered: &Mutex<Vec<Batch>>) {
     let mut client = Client::new(url);
     let time = rfc3339_now();
     while !stop.load(Ordering::SeqCst) {
-        let batch = unanswered.lock().unwrap().pop().unwrap_or_else(|| {
-            (0..20)
-                .map(|_| {
-                    let number = ledger.next.fetch_add(1, Ordering::SeqCst);
-                    ((number % 2) as usize, format!("evt-{number}"))
-                })
-                .collect()
+        let left = unanswered.lock().unwrap().pop();
+        let batch = left.unwrap_or_else(|| {
+            let first = ledger.next.fetch_add(20, Ordering::SeqCst);
+            (first..first + 20).map(|number| ((number % 2) as usize, format!("evt-{number}"))).collect()
         });
-        let mut body = String::new();
-        for (org, id) in &batch {
-            ledger.sent.lock().unwrap().insert(id.clone(), *org);
-            body.push_str(&canary::event(ORGS[*org], id, &time));
-            body.push('\n');
-        }
-        let authorization = format!("Bearer {PRODUCER_TOKEN}");
-        let headers = [("authorization", authorization.as_str()), ("content-type", "application/x-ndjson")];
-        match client.send("POST", "/v1/events", &headers, body.as_bytes()) {
-            Ok(reply) if reply.status == 200 => {
-                let answer = reply.json();
-                assert_eq!(
-                    answer["accepted"].as_u64().unwrap() + answer["duplicates"].as_u64().unwrap(),
-                    batch.len() as u64,
-                    "{answer}"
-                );
-                let mut acknowledged = ledger.acknowledged.lock().unwrap();
-                acknowledged.extend(batch.into_iter().map(|(org, id)| (id, org)));
-            }
-            Ok(reply) => {
-                assert!(reply.status == 503, "unexpected answer {}: {}", reply.status, String::from_utf8_lossy(&reply.body));
-                unanswered.lock().unwrap().push(batch);
-            }
-            Err(_) => {
-                unanswered.lock().unwrap().push(batch);
+        if let Err((batch, alive)) = send(&mut client, ledger, &time, batch) {
+            unanswered.lock().unwrap().push(batch);
+            if !alive {
                 return;
             }
         }
@@ -84,7 +89,7 @@ fn rfc3339_now() -> String {
 }
 
 /// Lets two producers run until `until` returns, then stops them.
-fn under_load(url: &str, ledger: &Arc<Ledger>, unanswered: &Arc<Mutex<Vec<Vec<(usize, String)>>>>, until: impl FnOnce()) {
+fn under_load(url: &str, ledger: &Ledger, unanswered: &Mutex<Vec<Batch>>, until: impl FnOnce()) {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -114,8 +119,8 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     }
     let receiver = Receiver::start(settings).await.unwrap();
     let workspace = Workspace::new(&receiver.url(), &Options::default());
-    let ledger = Arc::new(Ledger::default());
-    let unanswered = Arc::new(Mutex::new(Vec::new()));
+    let ledger = Ledger::default();
+    let unanswered = Mutex::new(Vec::new());
     let points: Vec<&str> = flow::FAIL_POINTS.iter().chain(journal::FAIL_POINTS).copied().collect();
     let hit_log = workspace.path().join("hits.log");
     let clock = Clock::system();
@@ -150,20 +155,9 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
 
     // After the last kill the product must finish by itself.
     let daemon = Daemon::start(&binary, &workspace, &[]).expect("starts after the last kill");
-    let stop = AtomicBool::new(false);
-    while let Some(batch) = { unanswered.lock().unwrap().pop() } {
-        unanswered.lock().unwrap().push(batch);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut left = usize::MAX;
-                while left > 0 && !unanswered.lock().unwrap().is_empty() {
-                    let before = unanswered.lock().unwrap().len();
-                    one_batch(&daemon.ingest, &ledger, &unanswered);
-                    left = before;
-                }
-                stop.store(true, Ordering::SeqCst);
-            });
-        });
+    let mut client = Client::new(&daemon.ingest);
+    for batch in unanswered.lock().unwrap().drain(..) {
+        send(&mut client, &ledger, &rfc3339_now(), batch).expect("a healthy daemon takes what was left");
     }
     let wanted = ledger.acknowledged.lock().unwrap().len() as u64;
     let everything = receiver
@@ -186,18 +180,6 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
 
     judge(&receiver, &ledger, &killed_at);
     hits(&hit_log, &points, kills);
-}
-
-/// One more batch of what is left, with the same producer.
-fn one_batch(url: &str, ledger: &Ledger, unanswered: &Mutex<Vec<Vec<(usize, String)>>>) {
-    let Some(batch) = unanswered.lock().unwrap().pop() else { return };
-    let only = Mutex::new(vec![batch]);
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| produce(url, ledger, &stop, &only));
-        stop.store(true, Ordering::SeqCst);
-    });
-    unanswered.lock().unwrap().append(&mut only.into_inner().unwrap());
 }
 
 fn judge(receiver: &Receiver, ledger: &Ledger, killed_at: &[UnixMillis]) {
