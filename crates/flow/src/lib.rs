@@ -10,13 +10,27 @@
 
 pub mod block;
 pub mod clock;
+mod fields;
+pub mod ingress;
 pub mod lane_starts;
 pub mod lane_state;
+pub mod local;
 pub mod log;
 pub mod orgs;
+pub mod partition;
 pub mod prepared;
 pub mod segment;
 pub mod sink;
+pub mod tail;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod units;
 
 pub use units::{LogPos, PartitionId, Row, Seq};
+
+/// The names of this crate's fail points.
+pub const FAIL_POINTS: &[&str] = &[
+    "owner::sync::before",
+    "owner::sync::after",
+    "owner::answer::before",
+];
