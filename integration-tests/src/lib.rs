@@ -1,1 +1,1 @@
-//! Empty until its code arrives.
+//! What the tests of the whole product share: starting the binary, and judging what came out.

@@ -10,13 +10,20 @@
 
 pub mod block;
 pub mod clock;
+mod fields;
+pub mod ingress;
 pub mod lane_starts;
 pub mod lane_state;
+pub mod local;
 pub mod log;
 pub mod orgs;
+pub mod partition;
 pub mod prepared;
 pub mod segment;
 pub mod sink;
+pub mod tail;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod units;
 
 pub use units::{LogPos, PartitionId, Row, Seq};

@@ -96,7 +96,8 @@ impl Rows {
             for range in &piece.rows {
                 for index in range.clone() {
                     while runs.next_if(|run| run.first + run.count <= index).is_some() {}
-                    let (Some(run), Some(row), Some(record)) = (runs.peek(), block.row(index), block.record(index))
+                    let (Some(run), Some(row), Some(record)) =
+                        (runs.peek(), block.row(index), block.record(index))
                     else {
                         debug_assert!(false, "a delivery holds only rows that were read");
                         continue;

@@ -1,0 +1,3 @@
+//! For tests of this crate and of others: segments in memory, builders, and conformance suites.
+
+pub mod segments;
