@@ -37,7 +37,7 @@ async fn until(stream: &mut TcpStream, end: &str) -> String {
             let mut chunk = [0; 1024];
             let count = stream.read(&mut chunk).await.expect("readable");
             assert!(count > 0, "ended early: {answer}");
-            answer.push_str(&String::from_utf8_lossy(&chunk[..count]));
+            answer.push_str(&String::from_utf8_lossy(chunk.get(..count).unwrap_or_default()));
         }
     };
     tokio::time::timeout(PATIENCE, read).await.expect("it comes");
