@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Every point of the product.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    flow::FAIL_POINTS.iter().chain(journal::FAIL_POINTS).copied()
+    flow::FAIL_POINTS.iter().chain(journal::failpoint::ALL).copied()
 }
 
 /// Arms the points.
