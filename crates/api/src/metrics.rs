@@ -4,7 +4,7 @@ mod collect;
 mod otlp;
 mod tally;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 
 pub use self::collect::Signals;

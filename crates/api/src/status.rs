@@ -1,7 +1,7 @@
 //! What the process tells of itself: the one source of numbers behind `/v1/status`, `/metrics` and OTLP.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use event::OrgId;
 use flow::clock::UnixMillis;
