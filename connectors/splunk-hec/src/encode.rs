@@ -85,7 +85,7 @@ impl Encoder {
         body.extend_from_slice(FIELDS);
         if row.seq.is_none() {
             body.extend_from_slice(GAP);
-        } else if let Some(id) = event_id(row.record).filter(|id| id.len() <= EVENT_ID_MAX) {
+        } else if let Some(id) = event_id(row.record).filter(|id| (1..=EVENT_ID_MAX).contains(&id.len())) {
             body.extend_from_slice(EVENT_ID);
             body.extend_from_slice(id);
             body.extend_from_slice(NEXT);

@@ -76,11 +76,19 @@ pub fn judge(answer: &Answer<'_>, sent: &Sent<'_>) -> Judgement {
         // Success needs both: the status and, when there is a code, the code.
         (Some(0 | 24 | 25 | 200) | None, 200..=299) => return case.success().into(),
         (Some(17), 200..=299) => case.blocked("set endpoint to the collector, not to its health check"),
-        (Some(1 | 22), _) => case.blocked("enable the token in Splunk (Settings, Data inputs, HTTP Event Collector)"),
-        (Some(2 | 3), 400..=499) => case.blocked("check the token setting: the collector takes `Splunk <token>` only"),
-        (Some(4 | 21), _) => case.blocked("put a valid token into the sink's secret; it is read again at every attempt"),
+        (Some(1 | 22), _) => {
+            case.blocked("enable the token in Splunk (Settings, Data inputs, HTTP Event Collector)")
+        }
+        (Some(2 | 3), 400..=499) => {
+            case.blocked("check the token setting: the collector takes `Splunk <token>` only")
+        }
+        (Some(4 | 21), _) => {
+            case.blocked("put a valid token into the sink's secret; it is read again at every attempt")
+        }
         (Some(5), 400..=499) => case.blocked("report this as a fault of Trailwire: it sends no empty body"),
-        (Some(6), _) if parsed.number == Some(0) && sent.bytes > SIZE_SUSPECT => case.split("lower batch.max_bytes"),
+        (Some(6), _) if parsed.number == Some(0) && sent.bytes > SIZE_SUSPECT => {
+            case.split("lower batch.max_bytes")
+        }
         (Some(6 | 12 | 13 | 15), _) => case.refused_at(parsed.number),
         // Splunk counts one too high here. Where that is mended, one record is sent twice and none is lost.
         (Some(7), _) => case.wrong_index(parsed.number.and_then(|number| number.checked_sub(1))),
@@ -94,7 +102,9 @@ pub fn judge(answer: &Answer<'_>, sent: &Sent<'_>) -> Judgement {
         }
         (Some(11), 400..=499) => case.blocked("check that no proxy changes X-Splunk-Request-Channel"),
         (Some(14), 400..=499) => case.blocked("set endpoint to the collector, not to its acknowledgements"),
-        (Some(16), 400..=499) => case.blocked("remove the query from the endpoint: the token goes into a header"),
+        (Some(16), 400..=499) => {
+            case.blocked("remove the query from the endpoint: the token goes into a header")
+        }
         (_, status) => return case.by_status(status),
     };
     verdict.into()
@@ -122,9 +132,8 @@ impl Case<'_> {
             // It does not say which record it dislikes, so halves find it.
             400 | 422 => self.split("look at the record that is shown when the halves are down to one"),
             401 | 403 | 407 => self.blocked("check the token, and the proxies before the collector"),
-            404 | 405 | 410 => {
-                self.blocked("check the endpoint: the collector is at /services/collector/event on its own port")
-            }
+            404 | 405 | 410 => self
+                .blocked("check the endpoint: the collector is at /services/collector/event on its own port"),
             300..=399 => self.blocked("set endpoint to the final address: redirects are not followed"),
             408 | 425 | 429 => self.retry("wait: it is sent again by itself"),
             400..=499 => self.blocked("check the endpoint and the proxies before it"),

@@ -47,7 +47,8 @@ impl HecSink {
     /// [`BadDestination`] when the endpoint can never be a destination.
     pub fn new(settings: Settings, client: &Client, tenant: &str) -> Result<Self, BadDestination> {
         let endpoint = client.endpoint(tenant, &settings.endpoint)?;
-        let target = settings.endpoint.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let target =
+            settings.endpoint.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let encoder = Encoder::new(Metadata {
             host: settings.host.as_deref(),
             source: &settings.source,
@@ -77,7 +78,8 @@ impl HecSink {
         let Some(authorization) = authorization(token.expose()) else {
             return Verdict::Blocked(Cause {
                 what: "the token holds characters that cannot stand in a header".to_owned(),
-                remedy: "write the token alone into the secret, without quotes or line breaks inside".to_owned(),
+                remedy: "write the token alone into the secret, without quotes or line breaks inside"
+                    .to_owned(),
                 code: None,
             });
         };
@@ -112,7 +114,8 @@ impl HecSink {
             Ok(reply) => reply,
             Err(fault) => return of_fault(&fault),
         };
-        let content_type = reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let answer = Answer {
             status: reply.status.as_u16(),
             retry_after: reply.retry_after,

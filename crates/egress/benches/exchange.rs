@@ -37,7 +37,9 @@ fn serve() -> SocketAddr {
                     }
                     Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(REPLY))))
                 });
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tcp), service));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tcp), service),
+                );
             }
         });
     });
@@ -59,7 +61,8 @@ fn cpu() -> [f64; 2] {
 fn headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_static("Splunk 11111111-2222-3333-4444-555555555555"));
-    headers.insert("x-splunk-request-channel", HeaderValue::from_static("11111111-2222-3333-4444-555555555555"));
+    headers
+        .insert("x-splunk-request-channel", HeaderValue::from_static("11111111-2222-3333-4444-555555555555"));
     headers.insert("content-type", HeaderValue::from_static("application/json"));
     headers
 }
@@ -90,7 +93,8 @@ fn ours(address: SocketAddr, clients: usize, each: usize, body: &Bytes) -> ([f64
 
 fn legacy(address: SocketAddr, clients: usize, each: usize, body: &Bytes) -> ([f64; 2], Duration) {
     runtime().block_on(async {
-        let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let client =
+            hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
         let headers = headers();
         let (client, headers) = (&client, &headers);
         measure(clients, |_| async move {
@@ -125,9 +129,16 @@ fn main() {
     }
     let address = serve();
     println!("client      body B  clients   requests     req/s   user µs    sys µs");
-    for (size, clients, total) in [(1_250, 1, 30_000), (1_250, 32, 200_000), (1_250, 2_000, 200_000), (250_000, 4, 20_000)] {
+    for (size, clients, total) in
+        [(1_250, 1, 30_000), (1_250, 32, 200_000), (1_250, 2_000, 200_000), (250_000, 4, 20_000)]
+    {
         let body = Bytes::from(vec![b'x'; size]);
-        for (name, run) in [("ours", ours as fn(_, _, _, &Bytes) -> _), ("legacy", legacy), ("ours", ours), ("legacy", legacy)] {
+        for (name, run) in [
+            ("ours", ours as fn(_, _, _, &Bytes) -> _),
+            ("legacy", legacy),
+            ("ours", ours),
+            ("legacy", legacy),
+        ] {
             let (cpu, wall) = run(address, clients, total / clients, &body);
             let requests = (total / clients * clients) as f64;
             println!(

@@ -94,7 +94,11 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::new`].
-    pub fn with_resolver(policy: Policy, clock: Clock, resolver: Arc<dyn Resolve>) -> Result<Self, crate::BadRoots> {
+    pub fn with_resolver(
+        policy: Policy,
+        clock: Clock,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self, crate::BadRoots> {
         let tls = tls::client_config(&policy.extra_roots)?;
         Ok(Self(Arc::new(Shared {
             dialler: Dialler { guard: Guard::new(policy.allow), resolver, tls },
@@ -245,11 +249,12 @@ impl Endpoint {
                 }
             }
         }
-        let (stream, vetted) = self.client.0.dialler.dial(&self.destination).await.map_err(|fault| Fault {
-            // What went before may have reached the peer.
-            sent: progress.sent,
-            ..fault
-        })?;
+        let (stream, vetted) =
+            self.client.0.dialler.dial(&self.destination).await.map_err(|fault| Fault {
+                // What went before may have reached the peer.
+                sent: progress.sent,
+                ..fault
+            })?;
         self.client.0.opened.fetch_add(1, Ordering::Relaxed);
         self.share.set_exempt(vetted.operator);
         let connection = Connection::open(stream).await?;
@@ -271,7 +276,9 @@ impl Endpoint {
         headers.insert(HOST, self.host.clone());
         headers.insert(USER_AGENT, AGENT);
         headers.remove(http::header::CONTENT_LENGTH);
-        if headers.contains_key(http::header::TRANSFER_ENCODING) || headers.contains_key(http::header::CONNECTION) {
+        if headers.contains_key(http::header::TRANSFER_ENCODING)
+            || headers.contains_key(http::header::CONNECTION)
+        {
             return Err(Fault::unsent(FaultKind::Unsendable));
         }
         *message.headers_mut() = headers;

@@ -84,7 +84,8 @@ impl Connection {
         let mut whole = Bytes::new();
         let mut truncated = false;
         while let Some(frame) =
-            poll_fn(|cx| drive(&mut self.io, &mut self.closed, cx, |cx| Pin::new(&mut body).poll_frame(cx))).await
+            poll_fn(|cx| drive(&mut self.io, &mut self.closed, cx, |cx| Pin::new(&mut body).poll_frame(cx)))
+                .await
         {
             let frame = frame.map_err(|err| classify(&err, true, Some(head.status)))?;
             let Ok(data) = frame.into_data() else { continue };

@@ -103,9 +103,9 @@ impl Dialler {
         let connector = TlsConnector::from(Arc::clone(&self.tls));
         match timeout(STEP, connector.connect(name, tcp)).await {
             Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
-            Ok(Err(err)) => {
-                Err(Fault::unsent(tls::classify(&err).map_or(FaultKind::Connect(err.kind()), FaultKind::Tls)))
-            }
+            Ok(Err(err)) => Err(Fault::unsent(
+                tls::classify(&err).map_or_else(|| FaultKind::Connect(err.kind()), FaultKind::Tls),
+            )),
             Err(_) => Err(failed(ErrorKind::TimedOut)),
         }
     }

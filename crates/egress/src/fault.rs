@@ -110,13 +110,19 @@ impl Fault {
                 "use https://, or the operator sets plaintext: true for the address in egress.allow"
             }
             FaultKind::Crowded => "lower the number of sinks or their concurrency at this host, or wait",
-            FaultKind::Connect(_) => "check that the receiver runs and that a firewall lets the connection through",
-            FaultKind::Tls(TlsFault::Expired) => "renew the receiver's certificate, and check this machine's clock",
+            FaultKind::Connect(_) => {
+                "check that the receiver runs and that a firewall lets the connection through"
+            }
+            FaultKind::Tls(TlsFault::Expired) => {
+                "renew the receiver's certificate, and check this machine's clock"
+            }
             FaultKind::Tls(TlsFault::WrongName) => "use the host name for which the certificate was issued",
             FaultKind::Tls(TlsFault::UnknownIssuer) => {
                 "install a certificate of a public authority, or the operator adds the authority to the trusted roots"
             }
-            FaultKind::Tls(TlsFault::Revoked | TlsFault::BadCertificate) => "replace the receiver's certificate",
+            FaultKind::Tls(TlsFault::Revoked | TlsFault::BadCertificate) => {
+                "replace the receiver's certificate"
+            }
             FaultKind::Tls(TlsFault::Handshake) => "check that the port speaks TLS 1.2 or newer",
             FaultKind::Timeout => "check the receiver's load, or raise request.timeout",
             FaultKind::Cut => "check the receiver and the proxies before it",
@@ -131,7 +137,9 @@ impl fmt::Display for Fault {
         let what = match self.kind {
             FaultKind::Resolve => "the endpoint's host name could not be resolved",
             // The same words whatever the address: a tenant must not learn the inside of the network from them.
-            FaultKind::Forbidden => "the endpoint's address is not a public one and not allowed by the operator",
+            FaultKind::Forbidden => {
+                "the endpoint's address is not a public one and not allowed by the operator"
+            }
             FaultKind::Plaintext => "the endpoint uses http://, which the operator does not allow there",
             FaultKind::Crowded => "too many requests to this host are under way",
             FaultKind::Connect(ErrorKind::ConnectionRefused) => "the receiver refused the connection",
@@ -139,7 +147,9 @@ impl fmt::Display for Fault {
             FaultKind::Connect(_) => "the connection could not be made",
             FaultKind::Tls(TlsFault::Expired) => "the receiver's certificate is expired or not yet valid",
             FaultKind::Tls(TlsFault::WrongName) => "the receiver's certificate is for another name",
-            FaultKind::Tls(TlsFault::UnknownIssuer) => "the receiver's certificate comes from an unknown authority",
+            FaultKind::Tls(TlsFault::UnknownIssuer) => {
+                "the receiver's certificate comes from an unknown authority"
+            }
             FaultKind::Tls(TlsFault::Revoked) => "the receiver's certificate is revoked",
             FaultKind::Tls(TlsFault::BadCertificate) => "the receiver's certificate is not valid",
             FaultKind::Tls(TlsFault::Handshake) => "the TLS handshake failed",

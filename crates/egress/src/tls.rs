@@ -51,7 +51,9 @@ pub(crate) fn classify(error: &io::Error) -> Option<TlsFault> {
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. } => TlsFault::Expired,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => TlsFault::WrongName,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                TlsFault::WrongName
+            }
             CertificateError::UnknownIssuer => TlsFault::UnknownIssuer,
             CertificateError::Revoked => TlsFault::Revoked,
             _ => TlsFault::BadCertificate,

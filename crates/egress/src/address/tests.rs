@@ -8,10 +8,26 @@ fn judge(text: &str) -> Result<Permit, Forbidden> {
 
 #[test]
 fn public_addresses_are_permitted_for_tls_only() {
-    for text in ["1.1.1.1", "8.8.8.8", "172.15.255.255", "172.32.0.0", "100.63.255.255", "100.128.0.0",
-        "168.63.129.15", "169.253.255.255", "192.0.1.0", "198.17.255.255", "198.20.0.0", "223.255.255.255",
-        "2606:4700::1111", "2001:200::", "2001:db7:ffff::1", "2003::1", "64:ff9b::808:808", "::ffff:8.8.8.8"]
-    {
+    for text in [
+        "1.1.1.1",
+        "8.8.8.8",
+        "172.15.255.255",
+        "172.32.0.0",
+        "100.63.255.255",
+        "100.128.0.0",
+        "168.63.129.15",
+        "169.253.255.255",
+        "192.0.1.0",
+        "198.17.255.255",
+        "198.20.0.0",
+        "223.255.255.255",
+        "2606:4700::1111",
+        "2001:200::",
+        "2001:db7:ffff::1",
+        "2003::1",
+        "64:ff9b::808:808",
+        "::ffff:8.8.8.8",
+    ] {
         assert_eq!(judge(text), Ok(Permit::Public), "{text}");
     }
     assert!(!Permit::Public.plaintext());
@@ -23,26 +39,58 @@ fn special_addresses_are_refused_at_both_ends_of_their_block() {
         let first = net.to_bits();
         let last = first | u32::MAX.checked_shr(*len).unwrap_or(0);
         for bits in [first, last] {
-            assert!(judge(&Ipv4Addr::from_bits(bits).to_string()).is_err(), "{sort}: {}", Ipv4Addr::from_bits(bits));
+            assert!(
+                judge(&Ipv4Addr::from_bits(bits).to_string()).is_err(),
+                "{sort}: {}",
+                Ipv4Addr::from_bits(bits)
+            );
         }
     }
     for (net, len, sort) in V6 {
         let first = net.to_bits();
         let last = first | u128::MAX.checked_shr(*len).unwrap_or(0);
         for bits in [first, last] {
-            assert!(judge(&Ipv6Addr::from_bits(bits).to_string()).is_err(), "{sort}: {}", Ipv6Addr::from_bits(bits));
+            assert!(
+                judge(&Ipv6Addr::from_bits(bits).to_string()).is_err(),
+                "{sort}: {}",
+                Ipv6Addr::from_bits(bits)
+            );
         }
     }
 }
 
 #[test]
 fn metadata_services_and_carriers_of_inner_addresses_are_refused() {
-    for text in ["169.254.169.254", "169.254.170.2", "fd00:ec2::254", "100.100.100.200", "192.0.0.192",
-        "168.63.129.16", "255.255.255.255", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-        "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "2002:7f00:1::1", "2001:0:1::1", "::7f00:1",
-        "::ffff:0:7f00:1", "fec0::1", "fe80::1", "fc00::1", "ff02::1", "100::1", "5f00::1", "3fff::1",
-        "2001:db8::1", "4000::1"]
-    {
+    for text in [
+        "169.254.169.254",
+        "169.254.170.2",
+        "fd00:ec2::254",
+        "100.100.100.200",
+        "192.0.0.192",
+        "168.63.129.16",
+        "255.255.255.255",
+        "0.0.0.0",
+        "::",
+        "::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::1",
+        "2002:7f00:1::1",
+        "2001:0:1::1",
+        "::7f00:1",
+        "::ffff:0:7f00:1",
+        "fec0::1",
+        "fe80::1",
+        "fc00::1",
+        "ff02::1",
+        "100::1",
+        "5f00::1",
+        "3fff::1",
+        "2001:db8::1",
+        "4000::1",
+    ] {
         assert!(judge(text).is_err(), "{text}");
     }
 }

@@ -9,9 +9,14 @@ fn a_tenant_holds_a_quarter_and_the_others_go_on() {
     let acme = caps.share(&host, 443, &Arc::from("acme"));
     let held: Vec<_> = (0..2).map(|_| acme.slot().now_or_never().unwrap()).collect();
     assert!(acme.slot().now_or_never().is_none(), "the third waits");
-    assert!(caps.share(&host, 443, &Arc::from("acme")).slot().now_or_never().is_none(), "whatever the endpoint");
-    let others: Vec<_> =
-        (0..3).flat_map(|n| [n, n]).map(|n| caps.share(&host, 443, &Arc::from(format!("org{n}").as_str()))).collect();
+    assert!(
+        caps.share(&host, 443, &Arc::from("acme")).slot().now_or_never().is_none(),
+        "whatever the endpoint"
+    );
+    let others: Vec<_> = (0..3)
+        .flat_map(|n| [n, n])
+        .map(|n| caps.share(&host, 443, &Arc::from(format!("org{n}").as_str())))
+        .collect();
     let more: Vec<_> = others.iter().map(|share| share.slot().now_or_never().unwrap()).collect();
     let late = caps.share(&host, 443, &Arc::from("late"));
     assert!(late.slot().now_or_never().is_none(), "all eight are taken");

@@ -22,9 +22,16 @@ fn usual_urls_are_taken_apart() {
 
 #[test]
 fn other_spellings_of_addresses_are_not_names() {
-    for text in ["http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://0177.0.0.1/", "http://1.2.3.4.5/",
-        "http://0x7f000001/", "http://a..b/", "http://127.0.0.1./"]
-    {
+    for text in [
+        "http://127.1/",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://0177.0.0.1/",
+        "http://1.2.3.4.5/",
+        "http://0x7f000001/",
+        "http://a..b/",
+        "http://127.0.0.1./",
+    ] {
         assert_eq!(of(text), Err(BadDestination::Host), "{text}");
     }
 }

@@ -101,7 +101,10 @@ impl Batch {
         let starts: Vec<_> = self.starts.iter().map(|(org, seq)| (org.clone(), *seq)).collect();
         let gap_bytes = self.gap.as_ref().map_or(0, |gap| gap.record.len());
         Rows {
-            pieces: block.map_or_else(|| smallvec![], |block| smallvec![Piece { block: Arc::new(block), rows: vec![rows] }]),
+            pieces: block.map_or_else(
+                || smallvec![],
+                |block| smallvec![Piece { block: Arc::new(block), rows: vec![rows] }],
+            ),
             starts: Arc::new(if self.replay { Starts::replay() } else { Starts::new(&starts) }),
             gap: self.gap.clone().map(Arc::new),
             count: count as u64 + u64::from(self.gap.is_some()),
