@@ -7,6 +7,7 @@ mod calibration;
 mod child;
 mod collector;
 mod figures;
+mod harness;
 pub(crate) mod http;
 pub(crate) mod installation;
 mod job;
@@ -57,6 +58,8 @@ enum Bench {
     Open(open::Args),
     /// What idle sinks cost.
     Lanes(lanes::Args),
+    /// What load and receiver of these benches cost by themselves.
+    Harness(JobArgs),
 }
 
 /// What the two reference jobs have in common.
@@ -105,6 +108,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             Bench::J1(job) => job::measure(job::Which::J1, &job).await,
             Bench::J2(job) => job::measure(job::Which::J2, &job).await,
             Bench::Open(open) => open::measure(&open).await,
+            Bench::Harness(job) => harness::measure(&job).await,
             Bench::Lanes(lanes) => lanes::measure(&lanes).await,
         }
     })?;

@@ -21,7 +21,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The port, a file, standard input or output.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     // One thread: what it uses beside the daemon is then easy to see.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(args))

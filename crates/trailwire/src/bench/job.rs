@@ -41,7 +41,7 @@ pub(crate) async fn measure(which: Which, args: &JobArgs) -> anyhow::Result<Repo
         Which::J2 => ("j2", "a HEC sink for each organisation"),
     };
     let offered =
-        rate.map_or("as fast as answers come".to_owned(), |rate| format!("{rate} events/s offered"));
+        rate.map_or_else(|| "as fast as answers come".to_owned(), |rate| format!("{rate} events/s offered"));
     let JobArgs { events, orgs, apps, batch, connections, .. } = args;
     let setting = format!(
         "{events} events, {orgs} organisations, {apps} apps, requests of {batch}, {connections} connections, {sinks}, {offered}"
@@ -100,14 +100,15 @@ async fn once(
         connections: args.connections,
         rate,
         on_the_fly: false,
+        hec: false,
     };
     if args.warmup > 0 {
         let warmup = Plan { events: args.warmup, first: args.events, ..plan.clone() };
-        let outcome = Load::prepare(&warmup, &daemon, home).await?.go().await.context("warming up")?;
+        let outcome = Load::prepare(&warmup, &daemon.ingest, home).await?.go().await.context("warming up")?;
         collector.wait_for(outcome.accepted, &clock).await.context("warming up")?;
         collector.reset().await?;
     }
-    let mut load = Load::prepare(&plan, &daemon, home).await?;
+    let mut load = Load::prepare(&plan, &daemon.ingest, home).await?;
     let (before, collector_before) = (daemon.usage()?, collector.usage()?);
     let start = clock.now().instant;
     let outcome = load.go().await?;

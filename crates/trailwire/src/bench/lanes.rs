@@ -87,8 +87,9 @@ async fn idle(args: &Args, orgs: Option<&[String]>, home: &Path) -> anyhow::Resu
         connections: 4,
         rate: None,
         on_the_fly: false,
+        hec: false,
     };
-    let outcome = Load::prepare(&plan, &daemon, home).await?.go().await?;
+    let outcome = Load::prepare(&plan, &daemon.ingest, home).await?.go().await?;
     if orgs.is_some() {
         collector.wait_for(outcome.accepted, &clock).await?;
     }

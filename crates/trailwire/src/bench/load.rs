@@ -56,27 +56,37 @@ pub struct Args {
     /// Make events while running instead of before: for more than fit into memory.
     #[arg(long)]
     pub on_the_fly: bool,
+    /// Post HEC envelopes to a receiver instead of raw events to a daemon: to measure the measuring itself.
+    #[arg(long)]
+    pub hec: bool,
 }
+
+/// An envelope as a daemon would send it, around an event.
+const HEC_BEFORE: &[u8] = b"{\"time\":1795305600.000,\"host\":\"84383462-b484-4cc4-bb21-ef2ecb49a2b1\",\
+    \"source\":\"trailwire\",\"sourcetype\":\"trailwire:record\",\"index\":\"app_calls\",\"event\":";
+const HEC_AFTER: &[u8] =
+    b",\"received_at\":\"2026-11-22T00:00:00.000Z\"},\"fields\":{\"seq\":1234,\"prev_seq\":1233,\
+    \"delivery_id\":\"00112233445566778899aabbccddeeff\"}}";
 
 /// What came of the load.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Events that were answered as accepted.
-    pub accepted: u64,
+    pub(super) accepted: u64,
     /// Events that were answered as duplicates.
-    pub duplicates: u64,
+    pub(super) duplicates: u64,
     /// Events that were answered as rejected.
-    pub rejected: u64,
+    pub(super) rejected: u64,
     /// Requests by status; 0 for those without an answer.
-    pub statuses: BTreeMap<u16, u64>,
+    pub(super) statuses: BTreeMap<u16, u64>,
     /// From the first request to the last answer.
-    pub microseconds: u64,
+    pub(super) microseconds: u64,
     /// Milliseconds from a request (with a rate: from its scheduled time) to its answer.
-    pub answer: Latency,
+    pub(super) answer: Latency,
     /// CPU of the load process while it sent, microseconds.
-    pub cpu_us: u64,
+    pub(super) cpu_us: u64,
     /// The first answer that was not 200, for the error message.
-    pub complaint: Option<String>,
+    pub(super) complaint: Option<String>,
 }
 
 /// A request that is ready to go but for the times of its events.
@@ -87,11 +97,19 @@ struct Batch {
 }
 
 impl Batch {
-    fn make(generator: &Generator, numbers: Range<u64>) -> Self {
+    fn make(generator: &Generator, numbers: Range<u64>, hec: bool) -> Self {
         let mut batch = Self { body: Vec::new(), lines: Vec::new() };
         for number in numbers {
+            if hec {
+                batch.body.extend_from_slice(HEC_BEFORE);
+            }
             batch.lines.push(batch.body.len());
             generator.event(number, &mut batch.body);
+            if hec {
+                // The last brace goes behind what is added to the event.
+                batch.body.pop();
+                batch.body.extend_from_slice(HEC_AFTER);
+            }
             batch.body.push(b'\n');
         }
         batch
@@ -130,7 +148,7 @@ const RETRY: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// Standard input or output is closed, or the daemon takes nothing for a minute.
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let spec = Spec { seed: args.seed, orgs: args.orgs, apps: args.apps, ..Spec::default() };
     let load = Load {
@@ -184,13 +202,14 @@ impl Load {
     fn make(&self, at: u64) -> Batch {
         let start = at * self.args.batch;
         let end = self.args.events.min(start + self.args.batch);
-        Batch::make(&self.generator, self.args.first + start..self.args.first + end)
+        Batch::make(&self.generator, self.args.first + start..self.args.first + end, self.args.hec)
     }
 
     /// One connection: takes batch after batch.
     async fn produce(&self, start: Instant, start_wall: UnixMillis) -> anyhow::Result<()> {
         let mut connection = Connection::new(&self.args.url);
-        let authorization = format!("Bearer {}", self.args.token);
+        let scheme = if self.args.hec { "Splunk" } else { "Bearer" };
+        let authorization = format!("{scheme} {}", self.args.token);
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/x-ndjson")];
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
@@ -226,14 +245,17 @@ impl Load {
         body: Bytes,
     ) -> anyhow::Result<()> {
         let give_up = self.clock.now().instant + PATIENCE;
+        let path = if self.args.hec { "/services/collector/event" } else { "/v1/events" };
         loop {
-            let answer = connection.send(Method::POST, "/v1/events", headers, body.clone()).await;
+            let answer = connection.send(Method::POST, path, headers, body.clone()).await;
             let wait = match answer {
                 Ok(answer) => {
                     let status = answer.status.as_u16();
                     *self.outcome.lock().statuses.entry(status).or_default() += 1;
                     if status == 200 {
-                        self.count(&answer);
+                        if !self.args.hec {
+                            self.count(&answer);
+                        }
                         return Ok(());
                     }
                     self.complain(|| format!("{status}: {}", String::from_utf8_lossy(&answer.body)));

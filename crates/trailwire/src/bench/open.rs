@@ -89,8 +89,9 @@ async fn build(args: &Args, home: &Path) -> anyhow::Result<()> {
         connections: 4,
         rate: None,
         on_the_fly: true,
+        hec: false,
     };
-    let outcome = Load::prepare(&plan, &daemon, home).await?.go().await?;
+    let outcome = Load::prepare(&plan, &daemon.ingest, home).await?.go().await?;
     anyhow::ensure!(outcome.accepted == args.records, "{} records were accepted", outcome.accepted);
     daemon.stop().await
 }

@@ -164,6 +164,7 @@ pub(crate) struct Plan {
     pub(crate) connections: u64,
     pub(crate) rate: Option<u64>,
     pub(crate) on_the_fly: bool,
+    pub(crate) hec: bool,
 }
 
 /// A load process that has made its events and waits.
@@ -171,10 +172,10 @@ pub(crate) struct Plan {
 pub(crate) struct Load(Child);
 
 impl Load {
-    pub(crate) async fn prepare(plan: &Plan, daemon: &Daemon, folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn prepare(plan: &Plan, url: &str, folder: &Path) -> anyhow::Result<Self> {
         let mut args = vec!["bench-load".to_owned()];
         let mut add = |name: &str, value: String| args.extend([format!("--{name}"), value]);
-        add("url", daemon.ingest.clone());
+        add("url", url.to_owned());
         add("token", PRODUCER_TOKEN.to_owned());
         add("events", plan.events.to_string());
         add("first", plan.first.to_string());
@@ -188,6 +189,9 @@ impl Load {
         }
         if plan.on_the_fly {
             args.push("--on-the-fly".to_owned());
+        }
+        if plan.hec {
+            args.push("--hec".to_owned());
         }
         let mut child = Child::start("load", args, &[], &folder.join("load.log"))?;
         let ready = child.line(LOAD).await?;
