@@ -123,7 +123,7 @@ impl LogBackend for Backend {
 }
 
 pub(crate) fn grant(name: &str) -> Grant {
-    Grant::all(name)
+    Grant::unlimited(name).unwrap()
 }
 
 /// The intake over a journal in memory.

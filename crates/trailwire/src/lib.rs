@@ -1,0 +1,3 @@
+//! The product: commands, wiring and telemetry around the crates that do the work.
+
+pub mod generate;
