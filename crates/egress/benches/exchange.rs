@@ -1,7 +1,7 @@
 //! CPU time of one exchange over loopback, ours against hyper-util's client, for small and large bodies.
 //!
-//! Client and server have a thread each; the figure is the client thread's CPU time (user and system) from
-//! `/proc`, so that the server's share is left out. `cargo bench -p egress`.
+//! The figure is the CPU time of the clients' two threads from `/proc`, so that the server's share, which has a thread
+//! of its own, is left out. `cargo bench -p egress`.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use egress::{Allow, Client, Policy, Request};
 use flow::clock::Clock;
-use futures_util::future::join_all;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response};
 use http_body_util::{BodyExt, Full};
@@ -26,7 +25,8 @@ fn serve() -> SocketAddr {
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
-        runtime().block_on(async move {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             while let Ok((tcp, _)) = listener.accept().await {
                 tcp.set_nodelay(true).unwrap();
@@ -50,12 +50,19 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// CPU time of this thread so far in microseconds: user, system.
+/// CPU time of the clients' threads so far in microseconds: user, system.
 fn cpu() -> [f64; 2] {
-    let text = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-    let mut fields = text.rsplit(") ").next().unwrap().split(' ').skip(11);
-    // In ticks of 10 ms.
-    [(); 2].map(|()| fields.next().unwrap().parse::<f64>().unwrap() * 10_000.0)
+    let mut sum = [0.0; 2];
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let text = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+        let (name, fields) = text.rsplit_once(") ").unwrap();
+        if name.ends_with("(client") {
+            let mut fields = fields.split(' ').skip(11);
+            // In ticks of 10 ms.
+            sum = sum.map(|sum| sum + fields.next().unwrap().parse::<f64>().unwrap() * 10_000.0);
+        }
+    }
+    sum
 }
 
 fn headers() -> HeaderMap {
@@ -67,15 +74,15 @@ fn headers() -> HeaderMap {
     headers
 }
 
-fn ours(address: SocketAddr, clients: usize, each: usize, body: &Bytes) -> ([f64; 2], Duration) {
-    runtime().block_on(async {
-        let allow = vec![Allow { net: "127.0.0.0/8".parse().unwrap(), plaintext: true }];
-        let client = Client::new(Policy { allow, ..Policy::default() }, Clock::system()).unwrap();
-        let uri = format!("http://{address}").parse().unwrap();
-        let headers = headers();
-        let (client, uri, headers) = (&client, &uri, &headers);
-        measure(clients, |_| async move {
-            let endpoint = client.endpoint("acme", uri).unwrap();
+type Measured = ([f64; 2], Duration);
+
+fn ours(address: SocketAddr, clients: usize, each: usize, body: &Bytes) -> Measured {
+    let allow = vec![Allow { net: "127.0.0.0/8".parse().unwrap(), plaintext: true }];
+    let client = Client::new(Policy { allow, ..Policy::default() }, Clock::system()).unwrap();
+    let uri = format!("http://{address}").parse().unwrap();
+    measure(clients, || {
+        let (endpoint, headers, body) = (client.endpoint("acme", &uri).unwrap(), headers(), body.clone());
+        async move {
             for _ in 0..each {
                 let request = Request {
                     method: Method::POST,
@@ -86,22 +93,21 @@ fn ours(address: SocketAddr, clients: usize, each: usize, body: &Bytes) -> ([f64
                 };
                 assert_eq!(endpoint.send(request).await.unwrap().body, REPLY);
             }
-        })
-        .await
+        }
     })
 }
 
-fn legacy(address: SocketAddr, clients: usize, each: usize, body: &Bytes) -> ([f64; 2], Duration) {
-    runtime().block_on(async {
-        let client =
-            hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-        let headers = headers();
-        let (client, headers) = (&client, &headers);
-        measure(clients, |_| async move {
+fn legacy(address: SocketAddr, clients: usize, each: usize, body: &Bytes) -> Measured {
+    let client =
+        hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let uri: http::Uri = format!("http://{address}/services/collector/event").parse().unwrap();
+    measure(clients, || {
+        let (client, uri, headers, body) = (client.clone(), uri.clone(), headers(), body.clone());
+        async move {
             for _ in 0..each {
                 let mut request = http::Request::new(Full::new(body.clone()));
                 *request.method_mut() = Method::POST;
-                *request.uri_mut() = format!("http://{address}/services/collector/event").parse().unwrap();
+                *request.uri_mut() = uri.clone();
                 *request.headers_mut() = headers.clone();
                 let exchange = async {
                     let reply = client.request(request).await.unwrap();
@@ -110,17 +116,27 @@ fn legacy(address: SocketAddr, clients: usize, each: usize, body: &Bytes) -> ([f
                 let read = tokio::time::timeout(Duration::from_secs(30), exchange).await.unwrap();
                 assert_eq!(read, REPLY);
             }
-        })
-        .await
+        }
     })
 }
 
-/// CPU time and wall time of `clients` tasks.
-async fn measure<F: Future<Output = ()>>(clients: usize, each: impl Fn(usize) -> F) -> ([f64; 2], Duration) {
-    let (start, wall) = (cpu(), Clock::system().now().instant);
-    join_all((0..clients).map(each)).await;
-    let end = cpu();
-    ([end[0] - start[0], end[1] - start[1]], Clock::system().now().instant - wall)
+/// CPU time and wall time of `clients` tasks on two threads, as in the product.
+fn measure<F: Future<Output = ()> + Send + 'static>(clients: usize, mut each: impl FnMut() -> F) -> Measured {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("client")
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (start, wall) = (cpu(), Clock::system().now().instant);
+        let tasks: Vec<_> = (0..clients).map(|_| tokio::spawn(each())).collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let end = cpu();
+        ([end[0] - start[0], end[1] - start[1]], Clock::system().now().instant - wall)
+    })
 }
 
 fn main() {

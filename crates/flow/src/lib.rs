@@ -8,19 +8,26 @@
 //!
 //! What this crate must not know: files (that is `journal`), HTTP, JSON, YAML, any particular sink.
 
+pub mod backoff;
 pub mod block;
 pub mod clock;
+pub mod dead_letters;
 mod fields;
 pub mod ingress;
+pub mod lane;
 pub mod lane_starts;
 pub mod lane_state;
+pub mod ledger;
+pub mod limits;
 pub mod local;
 pub mod log;
+pub mod memory;
 pub mod orgs;
 pub mod partition;
 pub mod prepared;
 pub mod segment;
 pub mod sink;
+pub mod status;
 pub mod tail;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

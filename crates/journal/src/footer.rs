@@ -16,7 +16,7 @@ use flow::clock::UnixMillis;
 use flow::units::{LogPos, Row, Seq};
 
 use crate::bytes_le::{crc_around, u32_at, u64_at};
-use crate::index::{BlockEntry, Index, Run, Summary};
+use crate::index::{BlockEntry, Index, OrgRuns, Run, Summary};
 use crate::segment_header::{LogId, SegmentHeader};
 use crate::vfs::{VfsFile, read_up_to};
 
@@ -64,7 +64,15 @@ pub(crate) struct SealedIndex {
     pub(crate) blocks: Vec<BlockEntry>,
     directory: Vec<OrgEntry>,
     names: String,
-    runs: Section,
+    runs: Runs,
+}
+
+/// Where the runs are.
+#[derive(Debug)]
+enum Runs {
+    InFile(Section),
+    /// The footer is damaged: this index was rebuilt from the blocks.
+    InMemory(Vec<u8>),
 }
 
 /// Why a footer cannot be used; it is rebuilt from the blocks then.
@@ -82,40 +90,60 @@ pub(crate) enum FooterFault {
     Foreign,
 }
 
-/// The footer of a segment whose blocks end at `offset` of the file.
-pub(crate) fn encode(index: &Index, log: LogId, offset: u64) -> Vec<u8> {
-    let mut blocks = Vec::with_capacity(index.blocks.len() * BLOCK_LEN);
-    for block in &index.blocks {
-        let row = u32::try_from(block.base_row.0.saturating_sub(index.summary.base_row.0)).unwrap_or(u32::MAX);
-        for number in [block.offset, block.table_len, block.body_len, block.rows, row] {
-            blocks.extend_from_slice(&number.to_le_bytes());
+/// The parts of a footer as bytes.
+struct Parts {
+    blocks: Vec<u8>,
+    directory: Vec<u8>,
+    names: Vec<u8>,
+    runs: Vec<u8>,
+}
+
+impl Parts {
+    fn of(index: &Index) -> Self {
+        let mut blocks = Vec::with_capacity(index.blocks.len() * BLOCK_LEN);
+        for block in &index.blocks {
+            let row = low_u32(block.base_row.0.saturating_sub(index.summary.base_row.0));
+            for number in [block.offset, block.table_len, block.body_len, block.rows, row] {
+                blocks.extend_from_slice(&number.to_le_bytes());
+            }
+            blocks.extend_from_slice(&[block.kind as u8, 0, 0, 0]);
+            blocks.extend_from_slice(&block.written_at.0.to_le_bytes());
         }
-        blocks.extend_from_slice(&[block.kind as u8, 0, 0, 0]);
-        blocks.extend_from_slice(&block.written_at.0.to_le_bytes());
+        let mut orgs: Vec<_> = index.orgs.iter().collect();
+        orgs.sort_unstable_by_key(|(name, _)| *name);
+        let mut parts = Self { blocks, directory: Vec::new(), names: Vec::new(), runs: Vec::new() };
+        for (name, org) in orgs {
+            parts.add_org(name, org);
+        }
+        parts
     }
-    let mut orgs: Vec<_> = index.orgs.iter().collect();
-    orgs.sort_unstable_by_key(|(name, _)| *name);
-    let (mut directory, mut names, mut runs) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, org) in orgs {
-        let start = runs.len();
+
+    fn add_org(&mut self, name: &str, org: &OrgRuns) {
+        let start = self.runs.len();
         for run in &org.runs {
             for number in [run.block, run.first, run.count, run.bytes] {
-                runs.extend_from_slice(&number.to_le_bytes());
+                self.runs.extend_from_slice(&number.to_le_bytes());
             }
-            runs.extend_from_slice(&run.first_seq.0.to_le_bytes());
+            self.runs.extend_from_slice(&run.first_seq.0.to_le_bytes());
         }
         let first_seq = org.runs.first().map_or(0, |run| run.first_seq.0);
         let end_seq = org.runs.last().map_or(0, |run| run.first_seq.0 + u64::from(run.count));
-        for number in [names.len(), name.len(), start / RUN_LEN, org.runs.len()] {
-            directory.extend_from_slice(&low_u32(number).to_le_bytes());
+        for number in [self.names.len(), name.len(), start / RUN_LEN, org.runs.len()] {
+            self.directory.extend_from_slice(&low_u32(number as u64).to_le_bytes());
         }
         for number in [org.rows, org.bytes, first_seq, end_seq] {
-            directory.extend_from_slice(&number.to_le_bytes());
+            self.directory.extend_from_slice(&number.to_le_bytes());
         }
-        directory.extend_from_slice(&crc32c::crc32c(runs.get(start..).unwrap_or_default()).to_le_bytes());
-        directory.extend_from_slice(&[0; 12]);
-        names.extend_from_slice(name.as_bytes());
+        let crc = crc32c::crc32c(self.runs.get(start..).unwrap_or_default());
+        self.directory.extend_from_slice(&crc.to_le_bytes());
+        self.directory.extend_from_slice(&[0; 12]);
+        self.names.extend_from_slice(name.as_bytes());
     }
+}
+
+/// The footer of a segment whose blocks end at `offset` of the file.
+pub(crate) fn encode(index: &Index, log: LogId, offset: u64) -> Vec<u8> {
+    let Parts { blocks, directory, names, runs } = Parts::of(index);
     let mut footer = Vec::new();
     let mut sections = [Section::default(); 4];
     for (section, bytes) in sections.iter_mut().zip([blocks, directory, names, runs]) {
@@ -221,7 +249,7 @@ impl Trailer {
             blocks: blocks.ok_or(FooterFault::Crc)?,
             directory: directory.chunks_exact(DIRECTORY_LEN).map(org_entry).collect(),
             names,
-            runs,
+            runs: Runs::InFile(runs),
         })
     }
 
@@ -266,9 +294,21 @@ fn org_entry(entry: &[u8]) -> OrgEntry {
 }
 
 impl SealedIndex {
+    /// From an index that was rebuilt from the blocks.
+    pub(crate) fn rebuilt(index: &Index) -> Self {
+        let Parts { directory, names, runs, .. } = Parts::of(index);
+        Self {
+            blocks: index.blocks.clone(),
+            directory: directory.chunks_exact(DIRECTORY_LEN).map(org_entry).collect(),
+            names: String::from_utf8(names).unwrap_or_default(),
+            runs: Runs::InMemory(runs),
+        }
+    }
+
     /// Bytes held in memory.
     pub(crate) fn memory(&self) -> usize {
-        self.blocks.len() * size_of::<BlockEntry>()
+        let runs = if let Runs::InMemory(runs) = &self.runs { runs.len() } else { 0 };
+        runs + self.blocks.len() * size_of::<BlockEntry>()
             + self.directory.len() * size_of::<OrgEntry>()
             + self.names.len()
             + size_of::<Self>()
@@ -294,10 +334,14 @@ impl SealedIndex {
     pub(crate) fn runs(&self, file: &dyn VfsFile, org: &OrgEntry) -> Result<Vec<Run>, FooterFault> {
         let len = org.runs as usize * RUN_LEN;
         let start = u64::from(org.first_run) * RUN_LEN as u64;
-        if start.saturating_add(len as u64) > self.runs.len {
-            return Err(FooterFault::Crc);
-        }
-        let bytes = read_up_to(file, self.runs.offset + start, len)?;
+        let bytes = match &self.runs {
+            Runs::InFile(section) if start.saturating_add(len as u64) > section.len => return Err(FooterFault::Crc),
+            Runs::InFile(section) => read_up_to(file, section.offset + start, len)?,
+            Runs::InMemory(runs) => {
+                let start = usize::try_from(start).unwrap_or(usize::MAX);
+                runs.get(start..start.saturating_add(len)).unwrap_or_default().to_vec()
+            }
+        };
         if bytes.len() != len || crc32c::crc32c(&bytes) != org.crc {
             return Err(FooterFault::Crc);
         }
@@ -315,7 +359,7 @@ impl SealedIndex {
 }
 
 /// Counts and lengths within one segment are far below 4 GiB.
-fn low_u32(n: usize) -> u32 {
+fn low_u32(n: u64) -> u32 {
     debug_assert!(u32::try_from(n).is_ok());
     u32::try_from(n).unwrap_or(u32::MAX)
 }

@@ -31,6 +31,12 @@ struct File {
     format: u32,
     log_id: String,
     partitions: u16,
+    /// Of the three others as text: one flipped bit in `partitions` would hide records.
+    crc32c: u32,
+}
+
+fn crc(format: u32, log_id: &str, partitions: u16) -> u32 {
+    crc32c::crc32c(format!("{format} {log_id} {partitions}").as_bytes())
 }
 
 /// Why a manifest cannot be used.
@@ -70,6 +76,9 @@ impl Manifest {
             return Err(ManifestError::Newer(format));
         }
         let file: File = serde_json::from_slice(bytes).map_err(damaged)?;
+        if crc(file.format, &file.log_id, file.partitions) != file.crc32c {
+            return Err(ManifestError::Damaged("checksum mismatch".to_owned()));
+        }
         let mut log = [0; 16];
         hex::decode_to_slice(&file.log_id, &mut log)
             .map_err(|_| ManifestError::Damaged("log_id is not 32 hexadecimal digits".to_owned()))?;
@@ -81,7 +90,9 @@ impl Manifest {
 
     /// Writes the manifest, durably.
     pub(crate) fn write(&self, vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
-        let file = File { format: FORMAT, log_id: self.log.to_string(), partitions: self.partitions };
+        let (format, log_id, partitions) = (FORMAT, self.log.to_string(), self.partitions);
+        let crc32c = crc(format, &log_id, partitions);
+        let file = File { format, log_id, partitions, crc32c };
         let mut json = serde_json::to_vec_pretty(&file)?;
         json.push(b'\n');
         replace_file(vfs, dir, NAME, &json)

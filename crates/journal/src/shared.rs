@@ -13,7 +13,8 @@ use parking_lot::RwLock;
 use crate::cache::Cache;
 use crate::footer::{FooterFault, SealedIndex, Trailer};
 use crate::index::{Index, Run};
-use crate::segment_header::SegmentHeader;
+use crate::scan;
+use crate::segment_header::{HEADER_SPACE, SegmentHeader};
 use crate::state::Loss;
 use crate::vfs::{Access, Vfs, VfsFile};
 
@@ -119,10 +120,11 @@ impl Shared {
         if let Some(index) = self.caches.indexes.get(key) {
             return Ok(index);
         }
-        let index = sealed.trailer.load(file).map_err(|fault| self.footer_damage(sealed, fault))?;
-        let index = Arc::new(index);
-        self.caches.indexes.put(key, &index, index.memory());
-        Ok(index)
+        match sealed.trailer.load(file) {
+            Ok(index) => Ok(self.keep(key, index)),
+            Err(FooterFault::Io(error)) => Err(error.into()),
+            Err(fault) => self.rebuild(sealed, file, &fault),
+        }
     }
 
     /// The runs of `org` in a sealed segment.
@@ -133,10 +135,45 @@ impl Shared {
         index: &SealedIndex,
         org: &str,
     ) -> Result<Vec<Run>, ReadError> {
-        match index.org(org) {
-            Some(entry) => index.runs(file, &entry).map_err(|fault| self.footer_damage(sealed, fault)),
-            None => Ok(Vec::new()),
+        let Some(entry) = index.org(org) else { return Ok(Vec::new()) };
+        match index.runs(file, &entry) {
+            Ok(runs) => return Ok(runs),
+            Err(FooterFault::Io(error)) => return Err(error.into()),
+            Err(fault) => {
+                let rebuilt = self.rebuild(sealed, file, &fault)?;
+                let runs = rebuilt.org(org).map(|entry| rebuilt.runs(file, &entry)).transpose();
+                runs.map(Option::unwrap_or_default).map_err(|fault| self.footer_damage(sealed, &fault))
+            }
         }
+    }
+
+    fn keep(&self, key: SegmentKey, index: SealedIndex) -> Arc<SealedIndex> {
+        let index = Arc::new(index);
+        self.caches.indexes.put(key, &index, index.memory());
+        index
+    }
+
+    /// The index of a segment whose footer is damaged, from its blocks. The footer itself is written anew by
+    /// `repair`.
+    fn rebuild(
+        &self,
+        sealed: &Sealed,
+        file: &dyn VfsFile,
+        fault: &FooterFault,
+    ) -> Result<Arc<SealedIndex>, ReadError> {
+        let (header, end) = (&sealed.header, sealed.header.offset_of(sealed.trailer.summary.end));
+        let losses = Arc::clone(&self.view.read().losses);
+        let found = scan::scan(file, header, HEADER_SPACE, end, &losses)?;
+        if let Some(hole) = found.holes.first() {
+            return Err(self.damaged(header.base, hole.from, hole.fault));
+        }
+        tracing::warn!(file = self.label(header.base), %fault, "damaged footer: the index is rebuilt from the blocks");
+        let mut index = Index::new(header);
+        for seen in &found.blocks {
+            // The offsets of a sealed segment fit: its writer checked that.
+            index.add(&seen.block, u32::try_from(seen.offset).unwrap_or(u32::MAX));
+        }
+        Ok(self.keep(self.key(header), SealedIndex::rebuilt(&index)))
     }
 
     pub(crate) fn forget(&self, header: &SegmentHeader) {
@@ -144,14 +181,11 @@ impl Shared {
         self.caches.indexes.forget(self.key(header));
     }
 
-    fn footer_damage(&self, sealed: &Sealed, fault: FooterFault) -> ReadError {
-        match fault {
-            FooterFault::Io(error) => ReadError::Io(error),
-            other => ReadError::Damaged {
-                file: self.label(sealed.header.base),
-                offset: sealed.header.offset_of(sealed.trailer.summary.end),
-                detail: other.to_string(),
-            },
+    fn footer_damage(&self, sealed: &Sealed, fault: &FooterFault) -> ReadError {
+        ReadError::Damaged {
+            file: self.label(sealed.header.base),
+            offset: sealed.header.offset_of(sealed.trailer.summary.end),
+            detail: fault.to_string(),
         }
     }
 

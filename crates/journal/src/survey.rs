@@ -275,8 +275,17 @@ impl Surveyor<'_> {
     ) -> Result<Content, SurveyError> {
         let file = self.label(segment.base);
         let wrap = |error| SurveyError::Io { file: file.clone(), error };
+        let mut sealed_end = None;
         match Trailer::read(&*segment.file, header) {
-            Ok(trailer) if follows(&trailer, next, losses) => return Ok(Content::Sealed(trailer)),
+            Ok(trailer) if follows(&trailer, next, losses) => {
+                // Only the newest footer can be torn: later segments begin after a footer is synced. A damaged part of
+                // an older one is found, and rebuilt in memory, when it is needed.
+                if next.is_some() || trailer.verify(&*segment.file).is_ok() {
+                    return Ok(Content::Sealed(trailer));
+                }
+                // The blocks were synced before the footer was begun, so it still proves them.
+                sealed_end = Some(trailer.summary.end);
+            }
             Ok(_) | Err(FooterFault::Missing | FooterFault::Crc | FooterFault::Foreign) => {}
             Err(FooterFault::Io(error)) => return Err(wrap(error)),
             Err(fault @ FooterFault::Newer(_)) => {
@@ -286,7 +295,7 @@ impl Surveyor<'_> {
         let known_end = match (next, header.sort) {
             (Some((base, _)), _) => Some(base),
             (None, Sort::Recovered(end)) => Some(end),
-            (None, Sort::Owned) => None,
+            (None, Sort::Owned) => sealed_end,
         };
         let limit = known_end.map_or(segment.file_len, |end| header.offset_of(end));
         let found = scan::scan(&*segment.file, header, HEADER_SPACE, limit, losses).map_err(wrap)?;
