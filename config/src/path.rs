@@ -25,10 +25,6 @@ impl KeyPath {
         self.0.pop();
     }
 
-    pub(crate) fn is_root(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn steps(&self) -> &[Step] {
         &self.0
     }

@@ -199,6 +199,13 @@ impl Problems {
         self.0.iter().find(|problem| problem.severity == Severity::Error).or_else(|| self.0.first())
     }
 
+    /// Makes errors of the warnings from the `index`th on.
+    pub(crate) fn raise_from(&mut self, index: usize) {
+        for problem in self.0.iter_mut().skip(index) {
+            problem.severity = Severity::Error;
+        }
+    }
+
     /// Orders by file, line and column, so that a reader goes through each file once.
     pub(crate) fn sorted(mut self) -> Self {
         self.0

@@ -241,7 +241,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
                     (Ok(number), _, _) => visitor.visit_u64(number),
                     (_, Ok(number), _) => visitor.visit_i64(number),
                     (_, _, Ok(number)) if number.is_finite() => visitor.visit_f64(number),
-                    _ => visitor.visit_str(self.text("a text")?),
+                    _ => visitor.visit_str(text),
                 },
             },
         }

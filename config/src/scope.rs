@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::path::KeyPath;
 use crate::problem::{Origin, Place, Problem, Problems, Severity};
 use crate::read::{Elsewhere, find, place_of, read};
-use crate::secret::{SecretRef, SecretScope, SecretSource};
+use crate::secret::{Secret, SecretRef, SecretScope, SecretSource};
 use crate::yaml::Node;
 
 #[cfg(test)]
@@ -118,6 +118,18 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Looks up the secret at `key` and gives its value as it is now. Unlike with [`Scope::secret`], a file that
+    /// cannot be read is an error: the value is needed before anything starts.
+    pub(crate) fn secret_now(&mut self, key: &str, reference: Option<SecretRef>) -> Option<Secret> {
+        let before = self.problems.len();
+        let source = self.secret(key, reference)?;
+        let secret = source.read().ok();
+        if secret.is_none() {
+            self.problems.raise_from(before);
+        }
+        secret
+    }
+
     /// Whether an error was noted.
     #[must_use]
     pub fn has_errors(&self) -> bool {
@@ -129,9 +141,10 @@ impl<'a> Scope<'a> {
         self
     }
 
-    /// The origin of `key`, if it is written anywhere.
-    pub(crate) fn place_if_set(&self, key: &str) -> Option<&Place> {
-        find(self.root, &self.base.join(key)).map(|node| &node.place)
+    /// Whether a person wrote `key`, in a file or a variable.
+    pub(crate) fn is_written(&self, key: &str) -> bool {
+        find(self.root, &self.base.join(key))
+            .is_some_and(|node| !matches!(node.place.origin(), Origin::Default))
     }
 
     pub(crate) fn note(&mut self, severity: Severity, path: &KeyPath, what: String, hint: Option<String>) {
@@ -144,6 +157,16 @@ impl<'a> Scope<'a> {
         let mut path = self.base.join(key);
         path.push_index(index);
         self.note(severity, &path, what, None);
+    }
+
+    /// Notes that `name` is missing in one item of the list at `key`.
+    pub(crate) fn require_in_item(&mut self, key: &str, index: usize, name: &str) {
+        let mut path = self.base.join(key);
+        path.push_index(index);
+        let path = path.join(name);
+        if !self.failed.contains(&path) {
+            self.note(Severity::Error, &path, "this key is missing".to_owned(), None);
+        }
     }
 
     /// Where this part is written.

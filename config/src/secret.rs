@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -14,7 +14,8 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use reference::Reference;
+use file::SecretFile;
+use reference::Reference;
 
 /// The value of a secret. It has no way out but [`Secret::expose`], and is wiped when the last copy goes.
 #[derive(Clone)]
@@ -82,7 +83,7 @@ pub struct SecretSource(Arc<Source>);
 
 enum Source {
     Fixed { shown: String, value: Secret },
-    File(file::SecretFile),
+    File(SecretFile),
 }
 
 impl SecretSource {
@@ -94,10 +95,6 @@ impl SecretSource {
     #[must_use]
     pub fn from_value(value: Secret) -> Self {
         Self::fixed("in memory".to_owned(), value)
-    }
-
-    fn file(root: PathBuf, name: &str) -> Self {
-        Self(Arc::new(Source::File(file::SecretFile::new(root, name))))
     }
 
     /// The value as it is now. A file is looked at each time (one `stat`) and read when it has changed; this blocks
@@ -196,8 +193,8 @@ pub(crate) struct SecretScope<'a> {
     pub(crate) env: &'a BTreeMap<String, String>,
     /// Which variables.
     pub(crate) variables: Variables<'a>,
-    /// `${file:NAME}` is `secrets/NAME` below this folder.
-    pub(crate) folder: &'a Path,
+    /// Which files.
+    pub(crate) files: Files<'a>,
     /// Whether a secret may stand in the file itself.
     pub(crate) literals: bool,
 }
@@ -210,6 +207,14 @@ pub(crate) enum Variables<'a> {
     Prefixed(&'a str),
     /// An organisation without a prefix.
     None,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Files<'a> {
+    /// The operator's files: any path, relative ones from this folder.
+    From(&'a Path),
+    /// An organisation's files: only what lies below `secrets/` in its folder.
+    SecretsOf(&'a Path),
 }
 
 /// Why a reference is refused for good, in words for a [`crate::Problem`].
@@ -225,13 +230,7 @@ impl SecretScope<'_> {
         let refused = |what: String, hint: &str| Refused { what, hint: hint.to_owned() };
         match Reference::parse(text) {
             Ok(Reference::Variable(name)) => self.variable(name),
-            Ok(Reference::File(name)) => {
-                if !file::is_plain_name(name) {
-                    let what = format!("${{file:{name}}} must name a file below the folder of secrets");
-                    return Err(refused(what, "no leading `/`, no `..`, no empty part"));
-                }
-                Ok(SecretSource::file(self.folder.join("secrets"), name))
-            }
+            Ok(Reference::File(name)) => self.file(name),
             // A value of the environment layer is no more exposed than a `${env:…}` would be.
             Ok(Reference::Literal) if self.literals || from_variable.is_some() => {
                 let shown =
@@ -244,6 +243,19 @@ impl SecretScope<'_> {
             )),
             Err(bad) => Err(refused(bad.to_string(), "write ${file:NAME} or ${env:NAME} and nothing else")),
         }
+    }
+
+    fn file(&self, name: &str) -> Result<SecretSource, Refused> {
+        let file = match self.files {
+            Files::From(folder) => SecretFile::anywhere(folder, name),
+            Files::SecretsOf(folder) => {
+                SecretFile::below(folder.join("secrets"), name).ok_or_else(|| Refused {
+                    what: format!("${{file:{name}}} must name a file below the folder of secrets"),
+                    hint: "no leading `/`, no `..`".to_owned(),
+                })?
+            }
+        };
+        Ok(SecretSource(Arc::new(Source::File(file))))
     }
 
     fn variable(&self, name: &str) -> Result<SecretSource, Refused> {

@@ -9,14 +9,14 @@ use crate::problem::{Place, Problems};
 use crate::scope::Scope;
 use crate::selection::Selection;
 
-mod common;
+mod compile;
 mod file;
 mod raw;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use common::compile_common;
-pub(crate) use file::{SinkFile, compile_file};
+pub(crate) use compile::compile_common;
+pub(crate) use file::{BAD_NAME, SinkFile, SinkList, compile_file, compile_orgs, is_name};
 pub(crate) use raw::{COMMON_KEYS, RawCommon};
 
 /// A type of sink: what `type:` says, and how its keys become settings. The binary hands a table of these in, so

@@ -10,9 +10,10 @@ use super::{Secret, SecretError};
 /// The longest secret.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// A file below a folder of secrets.
-pub(crate) struct SecretFile {
-    root: PathBuf,
+/// A file that holds a secret.
+pub(super) struct SecretFile {
+    /// The folder that it must not leave.
+    root: Option<PathBuf>,
     path: PathBuf,
     shown: String,
     last: Mutex<Option<(Stamp, Secret)>>,
@@ -41,21 +42,33 @@ impl Stamp {
 }
 
 impl SecretFile {
-    pub(crate) fn new(root: PathBuf, name: &str) -> Self {
-        let path = root.join(name);
-        Self { root, path, shown: format!("${{file:{name}}}"), last: Mutex::new(None) }
+    /// The file `name` below `root`; `None` if the name alone leads elsewhere.
+    pub(super) fn below(root: PathBuf, name: &str) -> Option<Self> {
+        let plain = !name.ends_with('/')
+            && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        plain.then(|| Self { path: root.join(name), root: Some(root), ..Self::anywhere(Path::new(""), name) })
     }
 
-    pub(crate) fn shown(&self) -> &str {
+    /// The file `name`, from `folder` if it is relative.
+    pub(super) fn anywhere(folder: &Path, name: &str) -> Self {
+        Self {
+            root: None,
+            path: folder.join(name),
+            shown: format!("${{file:{name}}}"),
+            last: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn shown(&self) -> &str {
         &self.shown
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The value as it is now.
-    pub(crate) fn read(&self) -> Result<Secret, SecretError> {
+    pub(super) fn read(&self) -> Result<Secret, SecretError> {
         let seen = Stamp::of(&std::fs::metadata(&self.path).map_err(|error| self.unreadable(&error))?);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((stamp, secret)) = &*last
@@ -73,9 +86,10 @@ impl SecretFile {
     fn load(&self) -> Result<(Stamp, Secret), SecretError> {
         let fail = |error: std::io::Error| self.unreadable(&error);
         // Links inside of the folder are welcome (that is how Kubernetes swaps mounted secrets), links out are not.
-        let root = self.root.canonicalize().map_err(fail)?;
         let path = self.path.canonicalize().map_err(fail)?;
-        if !path.starts_with(&root) {
+        if let Some(root) = &self.root
+            && !path.starts_with(root.canonicalize().map_err(fail)?)
+        {
             return Err(SecretError::Outside { reference: self.shown.clone() });
         }
         let mut file = File::open(&path).map_err(fail)?;
@@ -119,13 +133,8 @@ impl SecretFile {
     }
 }
 
-/// Whether `name` stays below its folder by its spelling alone.
-pub(crate) fn is_plain_name(name: &str) -> bool {
-    !name.ends_with('/') && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
-}
-
 /// Checks that a value can be a secret at all.
-pub(crate) fn usable(value: &str, reference: &str) -> Result<Secret, SecretError> {
+pub(super) fn usable(value: &str, reference: &str) -> Result<Secret, SecretError> {
     let what = if value.is_empty() {
         "is empty"
     } else if value.len() as u64 > MAX_BYTES {

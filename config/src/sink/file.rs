@@ -35,9 +35,15 @@ pub(crate) struct SinkList<T> {
     pub(crate) warnings: Problems,
 }
 
+impl<T> Default for SinkList<T> {
+    fn default() -> Self {
+        Self { sinks: Vec::new(), broken: Vec::new(), warnings: Problems::default() }
+    }
+}
+
 /// Compiles each sink of a file.
 pub(crate) fn compile_file<T>(file: SinkFile<'_>, types: &[SinkType<T>]) -> SinkList<T> {
-    let mut list = SinkList { sinks: Vec::new(), broken: Vec::new(), warnings: Problems::default() };
+    let mut list = SinkList::default();
     let (names, mut whole) = top(file);
     for name in names {
         let path = {

@@ -100,14 +100,22 @@ fn commit_1000_rows(bencher: Bencher<'_, '_>) {
     let (directory, ids) = directory(250);
     let clock = Clock::simulated(UnixMillis(1_763_800_000_000));
     let settings = OwnerSettings { window: 262_144, partitions: 8 };
-    let mut owner =
-        Owner::open(PartitionId(0), Box::new(Nowhere { pos: 0 }), Arc::clone(&directory), settings, clock.now()).unwrap();
+    let mut owner = Owner::open(
+        PartitionId(0),
+        Box::new(Nowhere { pos: 0 }),
+        Arc::clone(&directory),
+        settings,
+        clock.now(),
+    )
+    .unwrap();
     let mut first = 0;
     bencher
         .counter(ItemsCount::new(1000u32))
         .with_inputs(|| {
             first += 1000;
-            (0..8).map(|n| Queued { rows: batch(&directory, &ids, 125, first + n * 125), reply: () }).collect::<Vec<_>>()
+            (0..8)
+                .map(|n| Queued { rows: batch(&directory, &ids, 125, first + n * 125), reply: () })
+                .collect::<Vec<_>>()
         })
         .bench_local_values(|batches| owner.commit(batches, &[], clock.now()).unwrap());
 }
@@ -118,16 +126,26 @@ fn read_one_org_from_20_blocks(bencher: Bencher<'_, '_>) {
     let (directory, ids) = directory(250);
     let clock = Clock::simulated(UnixMillis(1_763_800_000_000));
     let settings = OwnerSettings { window: 262_144, partitions: 8 };
-    let mut owner =
-        Owner::open(PartitionId(0), Box::new(Nowhere { pos: 0 }), Arc::clone(&directory), settings, clock.now()).unwrap();
+    let mut owner = Owner::open(
+        PartitionId(0),
+        Box::new(Nowhere { pos: 0 }),
+        Arc::clone(&directory),
+        settings,
+        clock.now(),
+    )
+    .unwrap();
     let tail = Tail::new(Arc::clone(&directory), &[Row(0)], 1 << 30);
     for n in 0..20 {
         let queued = Queued { rows: batch(&directory, &ids, 1000, n * 1000), reply: () };
         let done = owner.commit(vec![queued], &[], clock.now()).unwrap();
         tail.push(PartitionId(0), done.block.unwrap(), done.orgs.into_boxed_slice());
     }
-    let spec =
-        ReadSpec { partition: PartitionId(0), from: Row(0), scope: Scope::one(ids[7].clone()), max_bytes: 1_000_000 };
+    let spec = ReadSpec {
+        partition: PartitionId(0),
+        from: Row(0),
+        scope: Scope::one(ids[7].clone()),
+        max_bytes: 1_000_000,
+    };
     bencher.bench_local(|| tail.read(black_box(&spec)));
 }
 

@@ -7,7 +7,6 @@
 //! recovery alone decides what survived.
 
 mod groups;
-mod head;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -340,7 +339,7 @@ impl Owner {
                 run_orgs.push(row.org);
                 names_len += self.state.org(row.org).id.as_str().len();
             }
-            body += row_of(batches, row.batch, row.row).map_or(0, |(_, r)| r.len as usize) + head::MAX_HEAD;
+            body += row_of(batches, row.batch, row.row).map_or(0, |(_, r)| r.len as usize) + event::record::MAX_HEAD;
         }
         let mut builder = RowsBuilder::new(Vec::new(), run_orgs.len(), kept.len(), names_len, body);
         let place = self.place(now);
@@ -362,7 +361,7 @@ impl Owner {
                     group_first_seq = self.state.groups.join(first.org, row.group, seq, time);
                     group = Some(groups::id(id.as_str(), row.group, group_first_seq));
                 }
-                let head = head::head(seq, group, kept.reused);
+                let head = event::record::head(seq, group, kept.reused);
                 let facts = RowFacts {
                     kind: row.kind,
                     flags: u8::from(kept.reused),
