@@ -41,3 +41,4 @@ pub use sink::{
     SinkType, StartFrom,
 };
 pub use token::TokenHash;
+pub use units::{BadQuantity, ByteRate, ByteSize, Ceiling, EventRate, Interval};

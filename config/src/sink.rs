@@ -13,7 +13,7 @@ mod compile;
 mod file;
 mod raw;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use compile::compile_common;
 pub(crate) use file::{BAD_NAME, SinkFile, SinkList, compile_file, compile_orgs, is_name};
