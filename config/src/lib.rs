@@ -20,7 +20,6 @@ mod scope;
 mod secret;
 mod selection;
 mod sink;
-mod time;
 mod token;
 pub mod units;
 mod version;

@@ -61,9 +61,10 @@ impl Ingress {
     /// # Errors
     /// [`SubmitFault`]: nothing may be acknowledged; the producer sends everything again.
     pub async fn submit(&self, parts: Vec<(PartitionId, Prepared)>) -> Result<Receipt, SubmitFault> {
-        let appends = parts.into_iter().filter(|(_, rows)| !rows.rows.is_empty()).map(|(partition, rows)| async move {
-            self.log.append(partition, rows).await.map_err(|fault| (partition, fault))
-        });
+        let appends =
+            parts.into_iter().filter(|(_, rows)| !rows.rows.is_empty()).map(|(partition, rows)| async move {
+                self.log.append(partition, rows).await.map_err(|fault| (partition, fault))
+            });
         let (mut proofs, mut faults) = (Vec::new(), Vec::new());
         for result in join_all(appends).await {
             match result {

@@ -1,5 +1,8 @@
 //! The durable state of a lane: where its sink is in the partition, and what became of everything before.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use event::OrgId;
@@ -47,11 +50,37 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds another lane's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.delivered += other.delivered;
+        self.filtered += other.filtered;
+        self.grouped += other.grouped;
+        self.dead_lettered += other.dead_lettered;
+        self.discarded += other.discarded;
+        self.expired += other.expired;
+        self.lost += other.lost;
+    }
+
     /// Everything that is settled.
     #[must_use]
     pub fn settled(&self) -> u64 {
-        self.delivered + self.filtered + self.grouped + self.dead_lettered + self.discarded + self.expired + self.lost
+        self.delivered
+            + self.filtered
+            + self.grouped
+            + self.dead_lettered
+            + self.discarded
+            + self.expired
+            + self.lost
     }
+}
+
+/// Records that are settled although an earlier one is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resolved {
+    /// The rows; those of other organisations may lie between.
+    pub rows: RowRange,
+    /// How many of them were for this sink: they are in the counts already and no longer pending.
+    pub records: u64,
 }
 
 /// A gap that the sink has not been told of yet.
@@ -59,7 +88,9 @@ impl Counts {
 pub struct OpenGap {
     /// The rows.
     pub rows: RowRange,
-    /// How many of them were for this sink; `None` when the journal can no longer tell per organisation.
+    /// First and last seq, when the lane is about one organisation.
+    pub seqs: Option<(Seq, Seq)>,
+    /// How many records of this sink were in it and had not been settled.
     pub count: u64,
     /// Why.
     pub reason: GapReason,
@@ -75,7 +106,7 @@ pub struct LaneState {
     /// Restart point.
     pub next_row: Row,
     /// Ranges at or after `next_row` that are settled already (out-of-order completion), ascending.
-    pub resolved: Vec<RowRange>,
+    pub resolved: Vec<Resolved>,
     /// Where the lane began.
     pub start_row: Row,
     /// What became of the settled records.
@@ -99,6 +130,8 @@ pub struct LaneStates(pub Vec<LaneState>);
 const VERSION: u32 = 1;
 const HAS_STARTS: u8 = 1;
 const REMOVED: u8 = 2;
+/// Stands for "no seqs": a first seq after the last.
+const NO_SEQS: (Seq, Seq) = (Seq(u64::MAX), Seq(0));
 
 impl LaneStates {
     /// Appends the states, version 1: `u32 version, u32 n`, then each lane with its fields in order.
@@ -143,15 +176,19 @@ impl LaneState {
             put_u64(out, count);
         }
         put_u32(out, self.resolved.len());
-        for range in &self.resolved {
-            put_u64(out, range.start.0);
-            put_u64(out, range.end.0);
+        for resolved in &self.resolved {
+            put_u64(out, resolved.rows.start.0);
+            put_u64(out, resolved.rows.end.0);
+            put_u64(out, resolved.records);
         }
         put_u32(out, self.gaps.len());
         for gap in &self.gaps {
             put_u64(out, gap.rows.start.0);
             put_u64(out, gap.rows.end.0);
             put_u64(out, gap.count);
+            let (first, last) = gap.seqs.unwrap_or(NO_SEQS);
+            put_u64(out, first.0);
+            put_u64(out, last.0);
             out.push(gap.reason as u8);
         }
         if let Some(starts) = &self.starts {
@@ -182,18 +219,20 @@ impl LaneState {
         };
         let mut resolved = Vec::new();
         for _ in 0..fields.u32("resolved ranges")? {
-            resolved.push(row_range(fields)?);
+            resolved.push(Resolved { rows: row_range(fields)?, records: fields.u64("resolved records")? });
         }
         let mut gaps = Vec::new();
         for _ in 0..fields.u32("gaps")? {
             let rows = row_range(fields)?;
             let count = fields.u64("gap count")?;
+            let seqs = (Seq(fields.u64("gap seq")?), Seq(fields.u64("gap seq")?));
+            let seqs = (seqs != NO_SEQS).then_some(seqs);
             let reason = match fields.u8("gap reason")? {
                 1 => GapReason::Retention,
                 2 => GapReason::Corruption,
                 _ => return Err(BadField("gap reason")),
             };
-            gaps.push(OpenGap { rows, count, reason });
+            gaps.push(OpenGap { rows, seqs, count, reason });
         }
         let mut starts = None;
         if flags & HAS_STARTS != 0 {
@@ -205,7 +244,18 @@ impl LaneState {
             starts = Some(list);
         }
         let removed = flags & REMOVED != 0;
-        Ok(Self { sink: SinkId(sink), label, next_row, resolved, start_row, counts, starts, gaps, plan_epoch, removed })
+        Ok(Self {
+            sink: SinkId(sink),
+            label,
+            next_row,
+            resolved,
+            start_row,
+            counts,
+            starts,
+            gaps,
+            plan_epoch,
+            removed,
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! The log of one machine: owner threads over segments, a tail cache, and a reader.
 
 mod inbox;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 use std::sync::Arc;
@@ -11,8 +13,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::inbox::{Inbox, Item};
-use crate::clock::Clock;
 use crate::block::Block;
+use crate::clock::Clock;
 use crate::lane_state::{LaneState, LaneStates};
 use crate::log::{AppendFault, Extent, LogBackend, Position, ReadError, ReadSpec, Scope, Slice};
 use crate::orgs::Directory;
@@ -145,13 +147,13 @@ impl Restored {
     /// Starts the owner threads.
     #[must_use]
     pub fn start(self, reader: Arc<dyn SegmentRead>, clock: &Clock, observer: &Arc<dyn Observer>) -> Opened {
-        let lanes = self.owners.iter().map(|owner| (owner.id(), owner.lane_states().cloned().collect())).collect();
+        let lanes =
+            self.owners.iter().map(|owner| (owner.id(), owner.lane_states().cloned().collect())).collect();
         let ends: Vec<Row> = self.owners.iter().map(Owner::next_row).collect();
         let threads = self.settings.threads.clamp(1, self.owners.len().max(1));
-        let wakers: Vec<Arc<inbox::Waker>> = (0..threads).map(|_| Arc::new(inbox::Waker::default())).collect();
-        let inboxes = (0..self.owners.len())
-            .map(|_| Inbox::new(self.settings.inbox_bytes))
-            .collect();
+        let wakers: Vec<Arc<inbox::Waker>> =
+            (0..threads).map(|_| Arc::new(inbox::Waker::default())).collect();
+        let inboxes = (0..self.owners.len()).map(|_| Inbox::new(self.settings.inbox_bytes)).collect();
         let tail = Tail::new(self.directory, &ends, self.settings.tail_bytes);
         let shared = Arc::new(Shared { inboxes, wakers, tail, reader, counters: LogCounters::default() });
         let mut sets: Vec<Vec<Owner>> = (0..threads).map(|_| Vec::new()).collect();
@@ -235,7 +237,11 @@ impl LocalLog {
 }
 
 impl LogBackend for LocalLog {
-    fn append(&self, partition: PartitionId, rows: Prepared) -> BoxFuture<'static, Result<Position, AppendFault>> {
+    fn append(
+        &self,
+        partition: PartitionId,
+        rows: Prepared,
+    ) -> BoxFuture<'static, Result<Position, AppendFault>> {
         let asked = self.ask(partition, |reply| Item::Rows(rows, reply));
         Box::pin(async move { asked.await? })
     }

@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 
 use crate::block::Block;
 use crate::prepared::Prepared;
-use crate::segment::Refusal;
 pub use crate::segment::ReadError;
+use crate::segment::Refusal;
 use crate::units::{LogPos, PartitionId, Row, RowRange};
 
 /// Which organisations' records a lane is about.
@@ -154,7 +154,11 @@ pub enum AppendFault {
 pub trait LogBackend: Send + Sync + 'static {
     /// Queues rows to the owner of `partition`; resolves when they are durable (duplicates: when the block of the
     /// group in which they were examined is durable).
-    fn append(&self, partition: PartitionId, rows: Prepared) -> BoxFuture<'static, Result<Position, AppendFault>>;
+    fn append(
+        &self,
+        partition: PartitionId,
+        rows: Prepared,
+    ) -> BoxFuture<'static, Result<Position, AppendFault>>;
 
     /// Queues the state of lanes to the same owner; resolves when it is durable.
     fn record(

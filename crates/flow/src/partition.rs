@@ -7,7 +7,6 @@
 //! recovery alone decides what survived.
 
 mod groups;
-mod head;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -49,7 +48,9 @@ pub struct OwnerSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum OwnerFault {
     /// The file system failed.
-    #[error("partition {partition}: {doing}: {error}; nothing of this write was acknowledged, the process stops and recovers at the next start")]
+    #[error(
+        "partition {partition}: {doing}: {error}; nothing of this write was acknowledged, the process stops and recovers at the next start"
+    )]
     Io {
         /// The partition.
         partition: PartitionId,
@@ -102,7 +103,10 @@ pub struct Owner {
 
 impl std::fmt::Debug for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Owner").field("id", &self.id).field("next_row", &self.state.next_row).finish_non_exhaustive()
+        f.debug_struct("Owner")
+            .field("id", &self.id)
+            .field("next_row", &self.state.next_row)
+            .finish_non_exhaustive()
     }
 }
 
@@ -315,7 +319,12 @@ impl Owner {
             reused += u64::from(seen == Seen::Reused);
             self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
             row_number += 1;
-            self.scratch.kept.push(Kept { org: *org, batch: *batch, row: *row, reused: seen == Seen::Reused });
+            self.scratch.kept.push(Kept {
+                org: *org,
+                batch: *batch,
+                row: *row,
+                reused: seen == Seen::Reused,
+            });
         }
         (counts, reused)
     }
@@ -330,7 +339,7 @@ impl Owner {
                 run_orgs.push(row.org);
                 names_len += self.state.org(row.org).id.as_str().len();
             }
-            body += row_of(batches, row.batch, row.row).map_or(0, |(_, r)| r.len as usize) + head::MAX_HEAD;
+            body += row_of(batches, row.batch, row.row).map_or(0, |(_, r)| r.len as usize) + event::record::MAX_HEAD;
         }
         let mut builder = RowsBuilder::new(Vec::new(), run_orgs.len(), kept.len(), names_len, body);
         let place = self.place(now);
@@ -352,7 +361,7 @@ impl Owner {
                     group_first_seq = self.state.groups.join(first.org, row.group, seq, time);
                     group = Some(groups::id(id.as_str(), row.group, group_first_seq));
                 }
-                let head = head::head(seq, group, kept.reused);
+                let head = event::record::head(seq, group, kept.reused);
                 let facts = RowFacts {
                     kind: row.kind,
                     flags: u8::from(kept.reused),
@@ -433,4 +442,3 @@ fn row_of<T>(batches: &[Queued<T>], batch: u32, row: u32) -> Option<(&Queued<T>,
     let batch = batches.get(batch as usize)?;
     Some((batch, batch.rows.rows.get(row as usize)?))
 }
-

@@ -96,7 +96,11 @@ impl Tail {
             if rows.is_empty() {
                 continue;
             }
-            bytes += rows.iter().filter_map(|range| cached.block.body_range(range.clone())).map(|b| b.len()).sum::<usize>();
+            bytes += rows
+                .iter()
+                .filter_map(|range| cached.block.body_range(range.clone()))
+                .map(|b| b.len())
+                .sum::<usize>();
             pieces.push(Piece { block: Arc::clone(&cached.block), rows });
             if bytes >= spec.max_bytes {
                 break;
@@ -110,8 +114,11 @@ impl Tail {
         match scope {
             Scope::All => None,
             Scope::Orgs(orgs) => {
-                let mut keys: Vec<OrgKey> =
-                    orgs.iter().filter_map(|org| self.directory.find(org.as_str())).map(|entry| entry.key).collect();
+                let mut keys: Vec<OrgKey> = orgs
+                    .iter()
+                    .filter_map(|org| self.directory.find(org.as_str()))
+                    .map(|entry| entry.key)
+                    .collect();
                 keys.sort_unstable();
                 Some(keys)
             }

@@ -140,12 +140,7 @@ fn serve(
             fail::fail_point!("owner::answer::before");
             answer(reply, result);
         }
-        let position = Position {
-            end: owner.tip(),
-            next_row: owner.next_row(),
-            accepted: 0,
-            duplicates: 0,
-        };
+        let position = Position { end: owner.tip(), next_row: owner.next_row(), accepted: 0, duplicates: 0 };
         for reply in recorded {
             answer(reply, position);
         }

@@ -87,7 +87,8 @@ impl Groups {
         self.by_org.insert((org, seconds(open.last_ms), key));
         self.by_age.insert((seconds(open.last_ms), org, key));
         if self.per_org.get(&org).is_some_and(|count| *count > PER_ORG) {
-            let oldest = self.by_org.range((org, i64::MIN, 0)..).find(|(o, _, k)| *o == org && *k != key).copied();
+            let oldest =
+                self.by_org.range((org, i64::MIN, 0)..).find(|(o, _, k)| *o == org && *k != key).copied();
             if let Some((_, _, oldest)) = oldest {
                 self.close(org, oldest);
             }

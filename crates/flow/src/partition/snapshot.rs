@@ -78,7 +78,9 @@ impl Snapshot {
     /// From the parts, put together, and the body of the end mark.
     pub(crate) fn decode(parts: &[u8], end: &[u8]) -> Result<Self, SnapshotFault> {
         let mut mark = Fields::new(end);
-        if mark.u64("snapshot length")? != parts.len() as u64 || mark.u32("snapshot checksum")? != crc32c::crc32c(parts) {
+        if mark.u64("snapshot length")? != parts.len() as u64
+            || mark.u32("snapshot checksum")? != crc32c::crc32c(parts)
+        {
             return Err(SnapshotFault::Parts);
         }
         let mut fields = Fields::new(parts);

@@ -74,7 +74,10 @@ impl Bench {
     fn records(&self) -> Vec<String> {
         let mut all = Vec::new();
         for block in self.disk.blocks(0) {
-            all.extend((0..block.header().rows).map(|i| String::from_utf8(block.record(i).unwrap().to_vec()).unwrap()));
+            all.extend(
+                (0..block.header().rows)
+                    .map(|i| String::from_utf8(block.record(i).unwrap().to_vec()).unwrap()),
+            );
         }
         all
     }
@@ -106,7 +109,10 @@ fn a_resend_is_a_duplicate_and_other_content_is_marked() {
     let mut bench = Bench::new(100);
     assert_eq!(bench.commit(&[("a", 1, 7), ("a", 1, 7)]), (1, 1));
     assert_eq!(bench.commit(&[("a", 1, 7), ("a", 1, 8)]), (1, 1));
-    assert_eq!(bench.records()[1], "{\"v\":1,\"seq\":1,\"id_reused\":true,\"id\":\"1\",\"org_id\":\"a\",\"content\":8}");
+    assert_eq!(
+        bench.records()[1],
+        "{\"v\":1,\"seq\":1,\"id_reused\":true,\"id\":\"1\",\"org_id\":\"a\",\"content\":8}"
+    );
     bench.restart();
     assert_eq!(bench.commit(&[("a", 1, 8)]), (0, 1));
 }

@@ -64,8 +64,13 @@ impl MemorySegments {
                     }
                     disk.fail_sync = false;
                 }
-                Box::new(Writer { disks: Arc::clone(&self.disks), partition, epoch: 0, pos: LogPos(0), durable: LogPos(0) })
-                    as Box<dyn SegmentIo>
+                Box::new(Writer {
+                    disks: Arc::clone(&self.disks),
+                    partition,
+                    epoch: 0,
+                    pos: LogPos(0),
+                    durable: LogPos(0),
+                }) as Box<dyn SegmentIo>
             })
             .collect()
     }
@@ -171,7 +176,8 @@ impl SegmentIo for Writer {
     }
 
     fn is_full(&self) -> bool {
-        self.disk(|disk| Ok(disk.segments.last().is_some_and(|s| s.blocks.len() >= disk.full_at))).unwrap_or(false)
+        self.disk(|disk| Ok(disk.segments.last().is_some_and(|s| s.blocks.len() >= disk.full_at)))
+            .unwrap_or(false)
     }
 
     fn roll(&mut self, _next_row: Row) -> io::Result<()> {
@@ -199,7 +205,10 @@ impl SegmentIo for Writer {
             let start = disk.segments.first().and_then(Segment::base);
             disk.segments.drain(..surplus);
             let end = disk.segments.first().and_then(Segment::base);
-            Ok(start.zip(end).filter(|(s, e)| surplus > 0 && s < e).map(|(start, end)| Expired { rows: RowRange { start, end } }))
+            Ok(start
+                .zip(end)
+                .filter(|(s, e)| surplus > 0 && s < e)
+                .map(|(start, end)| Expired { rows: RowRange { start, end } }))
         })
     }
 
@@ -223,7 +232,9 @@ impl SegmentIo for Writer {
 
     fn replay_rows(&mut self, from: Row, visit: &mut dyn FnMut(&Block)) -> io::Result<()> {
         let blocks = self.disk(|disk| Ok(disk.synced()))?;
-        for block in blocks.iter().filter(|b| b.header().kind == BlockKind::Rows && b.header().end_row() > from) {
+        for block in
+            blocks.iter().filter(|b| b.header().kind == BlockKind::Rows && b.header().end_row() > from)
+        {
             visit(block);
         }
         Ok(())
@@ -255,10 +266,19 @@ fn ranges(block: &Block, scope: &Scope, from: Row) -> Vec<std::ops::Range<u32>> 
 }
 
 impl SegmentRead for Reader {
-    fn read(&self, partition: PartitionId, from: Row, scope: &Scope, max_bytes: usize) -> Result<Slice, ReadError> {
+    fn read(
+        &self,
+        partition: PartitionId,
+        from: Row,
+        scope: &Scope,
+        max_bytes: usize,
+    ) -> Result<Slice, ReadError> {
         let (oldest, blocks) = self.rows(partition);
         if from < oldest {
-            return Ok(Slice::Gap { rows: RowRange { start: from, end: oldest }, reason: GapReason::Retention });
+            return Ok(Slice::Gap {
+                rows: RowRange { start: from, end: oldest },
+                reason: GapReason::Retention,
+            });
         }
         let (mut pieces, mut bytes, mut next) = (Vec::new(), 0, from);
         for block in blocks.into_iter().filter(|b| b.header().end_row() > from) {

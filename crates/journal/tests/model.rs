@@ -1,0 +1,389 @@
+//! Random histories against an oracle: a list of records and how many of them are durable.
+//!
+//! A power cut, whatever it drops, reorders or tears, must recover without repair, hold everything that was synced and
+//! invent nothing. Damage to what was durable must be refused or reported. `PROPTEST_CASES` makes the run longer.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use event::OrgId;
+use flow::clock::UnixMillis;
+use flow::log::{Scope, Slice};
+use flow::segment::{SegmentIo, SegmentRead};
+use flow::units::{PartitionId, Row};
+use journal::testing::Owner;
+use journal::vfs::{Fault, PowerCut, SimVfs, Vfs};
+use journal::{Entropy, OpenError, Reader, Settings, open};
+use proptest::prelude::*;
+
+const DIR: &str = "/j";
+const P0: PartitionId = PartitionId(0);
+const ORGS: [&str; 4] = ["acme", "bolt", "cobalt", "dune"];
+
+#[derive(Debug, Clone)]
+enum Op {
+    Append(Vec<(usize, u16)>),
+    Control(u8),
+    Watermark,
+    Sync,
+    Roll,
+    Expire(i64),
+    Kill,
+    PowerCut(u64, u8),
+    /// The process dies at the nth changing call, perhaps in the middle of the next operations or of recovery.
+    Die(u64),
+    SyncFails,
+    WriteFails(u64),
+    FolderSyncFails,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let records = proptest::collection::vec((0..ORGS.len(), 0u16..900), 1..6);
+    prop_oneof![
+        12 => records.prop_map(Op::Append),
+        3 => any::<u8>().prop_map(Op::Control),
+        3 => Just(Op::Watermark),
+        8 => Just(Op::Sync),
+        2 => Just(Op::Roll),
+        2 => (0i64..2_000).prop_map(Op::Expire),
+        1 => Just(Op::Kill),
+        2 => (any::<u64>(), 0u8..=100).prop_map(|(seed, keep)| Op::PowerCut(seed, keep)),
+        2 => (0u64..40).prop_map(Op::Die),
+        1 => Just(Op::SyncFails),
+        1 => (0u64..4).prop_map(Op::WriteFails),
+        1 => Just(Op::FolderSyncFails),
+    ]
+}
+
+fn settings() -> Settings {
+    let seed = parking_lot::Mutex::new(0x9E37_79B9_7F4A_7C15_u64);
+    Settings {
+        partitions: 1,
+        segment_bytes: 12 << 10,
+        allocate_step: 4 << 10,
+        ballast_bytes: 4 << 10,
+        max_age: std::time::Duration::from_secs(5),
+        index_cache_bytes: 4 << 10,
+        entropy: Entropy::new(move || {
+            let mut seed = seed.lock();
+            *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            *seed ^ (*seed >> 29)
+        }),
+        ..Settings::default()
+    }
+}
+
+/// What must be true of the journal.
+#[derive(Debug, Default)]
+struct Oracle {
+    rows: Vec<(String, String)>,
+    durable_rows: usize,
+    controls: Vec<Vec<u8>>,
+    durable_controls: usize,
+    expired: u64,
+}
+
+struct Run {
+    vfs: SimVfs,
+    settings: Settings,
+    open: Option<(Owner, Arc<Reader>)>,
+    oracle: Oracle,
+    now: UnixMillis,
+    tag: u64,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self {
+            vfs: SimVfs::default(),
+            settings: settings(),
+            open: None,
+            oracle: Oracle::default(),
+            now: UnixMillis(1_000_000),
+            tag: 0,
+        }
+    }
+
+    /// Opens; a simulated death on the way is one more crash. Damage is a failed test.
+    fn start(&mut self) -> bool {
+        let journal = match open(Arc::new(self.vfs.clone()), Path::new(DIR), &self.settings) {
+            Ok(journal) => journal,
+            Err(OpenError::Io { .. } | OpenError::Manifest(journal::ManifestError::Io(_))) => return false,
+            Err(error) => panic!("{error}"),
+        };
+        let reader = Arc::clone(&journal.reader);
+        let Some(writer) = journal.writers.into_iter().next() else { panic!("no partition") };
+        match Owner::start(writer, self.now) {
+            Ok(owner) => {
+                self.check(&owner, &reader);
+                self.open = Some((owner, reader));
+                true
+            }
+            Err(error) => {
+                assert_ne!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+                false
+            }
+        }
+    }
+
+    /// After a start: everything durable is there, nothing is invented, and from now on all of it is durable.
+    fn check(&mut self, owner: &Owner, reader: &Reader) {
+        let oracle = &mut self.oracle;
+        let rows = usize::try_from(owner.next_row).unwrap();
+        assert!(rows >= oracle.durable_rows, "{} durable rows, {rows} recovered", oracle.durable_rows);
+        assert!(rows <= oracle.rows.len(), "invented rows");
+        oracle.rows.truncate(rows);
+        oracle.durable_rows = rows;
+        let controls = owner.controls.len();
+        assert!(controls >= oracle.durable_controls && controls <= oracle.controls.len());
+        assert_eq!(owner.controls, oracle.controls[..controls]);
+        oracle.controls.truncate(controls);
+        oracle.durable_controls = controls;
+        for org in ORGS {
+            let count = oracle.rows.iter().filter(|(o, _)| o == org).count() as u64;
+            assert_eq!(owner.seqs.get(org).copied().unwrap_or(0), count, "seqs of {org} are not dense");
+        }
+        self.check_reads(reader);
+    }
+
+    fn check_reads(&self, reader: &Reader) {
+        let (oldest, _) = reader.oldest(P0);
+        assert!(oldest.0 <= self.oracle.expired, "rows vanished that were not expired");
+        let first = usize::try_from(oldest.0).unwrap();
+        let durable = &self.oracle.rows[..self.oracle.durable_rows];
+        for max_bytes in [1, 2_000, 1 << 20] {
+            let got = read_all(reader, &Scope::All, max_bytes).unwrap();
+            assert_eq!(got, durable[first..]);
+        }
+        for org in ORGS {
+            let expected: Vec<_> = durable[first..].iter().filter(|(o, _)| o == org).cloned().collect();
+            let scope = Scope::one(OrgId::new(org).unwrap());
+            assert_eq!(read_all(reader, &scope, 1_500).unwrap(), expected);
+            assert_eq!(reader.extent(P0, &scope, oldest).rows, expected.len() as u64);
+        }
+        assert_eq!(reader.extent(P0, &Scope::All, oldest).rows, (durable.len() - first) as u64);
+    }
+
+    fn crash(&mut self, cut: Option<PowerCut>) {
+        self.open = None;
+        match cut {
+            Some(cut) => self.vfs.power_cut(cut),
+            None => self.vfs.kill(),
+        }
+    }
+
+    fn apply(&mut self, op: &Op) {
+        let Some((owner, reader)) = &mut self.open else { return };
+        let result = match op {
+            Op::Append(records) => {
+                let mut records: Vec<(String, String)> = records
+                    .iter()
+                    .map(|(org, len)| {
+                        self.tag += 1;
+                        let text = format!("\"t\":{},\"p\":\"{}\"}}", self.tag, "p".repeat(usize::from(*len)));
+                        (ORGS[*org].to_owned(), text)
+                    })
+                    .collect();
+                records.sort_by(|a, b| a.0.cmp(&b.0));
+                // Said before it is written: a block may be there although its write failed.
+                let mut seqs = owner.seqs.clone();
+                for (org, text) in &records {
+                    let seq = seqs.entry(org.clone()).or_default();
+                    let record = format!("{{\"v\":1,\"seq\":{seq},{text}");
+                    *seq += 1;
+                    self.oracle.rows.push((org.clone(), record));
+                }
+                let borrowed: Vec<_> = records.iter().map(|(o, t)| (o.as_str(), t.as_bytes())).collect();
+                owner.append(&borrowed)
+            }
+            Op::Control(byte) => {
+                self.oracle.controls.push(vec![*byte; 10]);
+                owner.control(&[*byte; 10])
+            }
+            Op::Watermark => owner.control(b""),
+            Op::Sync => owner.sync(),
+            Op::Roll => owner.roll(),
+            Op::Expire(ms) => {
+                self.now.0 += ms;
+                owner.now = self.now;
+                // Said before, as with records.
+                self.oracle.expired = u64::MAX;
+                owner.writer.expire(self.now).map(|_| ())
+            }
+            Op::Kill => {
+                self.crash(None);
+                self.restart();
+                return;
+            }
+            Op::PowerCut(seed, keep_percent) => {
+                self.crash(Some(PowerCut { seed: *seed, keep_percent: *keep_percent }));
+                self.restart();
+                return;
+            }
+            Op::Die(n) => {
+                self.vfs.inject(Fault::Die(*n));
+                return;
+            }
+            Op::SyncFails => {
+                self.vfs.inject(Fault::Sync(0));
+                return;
+            }
+            Op::WriteFails(n) => {
+                self.vfs.inject(Fault::Write(*n));
+                return;
+            }
+            Op::FolderSyncFails => {
+                self.vfs.inject(Fault::SyncDir(0));
+                return;
+            }
+        };
+        if result.is_err() {
+            // The process stops; whether the machine does too is another coin.
+            let cut = PowerCut { seed: self.tag.wrapping_mul(0x5851_F42D_4C95_7F2D), keep_percent: 50 };
+            self.crash((self.tag % 2 == 0).then_some(cut));
+            self.restart();
+            return;
+        }
+        if matches!(op, Op::Sync | Op::Roll) {
+            self.oracle.durable_rows = self.oracle.rows.len();
+            self.oracle.durable_controls = self.oracle.controls.len();
+        }
+        if matches!(op, Op::Expire(_)) {
+            self.oracle.expired = reader.oldest(P0).0.0;
+        }
+    }
+
+    /// Starts again and again until it comes up: a pending death strikes during recovery first.
+    fn restart(&mut self) {
+        self.tag += 1;
+        if self.tag % 3 == 0 {
+            self.vfs.inject(Fault::Die(self.tag % 23));
+            if self.start() {
+                // It came up before death struck; let it live.
+                self.crash(None);
+            } else {
+                let seed = self.tag.wrapping_mul(0xD134_2543_DE82_EF95);
+                self.crash((self.tag % 2 == 0).then_some(PowerCut { seed, keep_percent: 40 }));
+            }
+        }
+        assert!(self.start(), "it does not start although nothing is wrong any more");
+    }
+}
+
+/// Everything readable from the oldest row on, as (organisation, record).
+fn read_all(reader: &Reader, scope: &Scope, max_bytes: usize) -> Result<Vec<(String, String)>, String> {
+    let mut found = Vec::new();
+    let mut next = reader.oldest(P0).0;
+    loop {
+        match reader.read(P0, next, scope, max_bytes).map_err(|error| error.to_string())? {
+            Slice::NotYet => return Ok(found),
+            Slice::Gap { rows, reason } => return Err(format!("gap {rows:?} {reason:?}")),
+            Slice::Rows { pieces, next: after } => {
+                assert!(after > next);
+                for piece in pieces {
+                    for index in piece.rows.iter().cloned().flatten() {
+                        let run = piece.block.runs().find(|r| (r.first..r.first + r.count).contains(&index)).unwrap();
+                        let record = piece.block.record(index).unwrap();
+                        found.push((run.org.to_owned(), String::from_utf8(record.to_vec()).unwrap()));
+                    }
+                }
+                next = after;
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn crashes_never_lose_what_was_synced(ops in proptest::collection::vec(op(), 1..60)) {
+        let mut run = Run::new();
+        prop_assert!(run.start());
+        for op in &ops {
+            run.apply(op);
+        }
+        if let Some((_, reader)) = &run.open {
+            run.check_reads(reader);
+        }
+        // Every history ends with one more power cut, however it went.
+        run.crash(Some(PowerCut { seed: 77, keep_percent: 30 }));
+        run.restart();
+    }
+
+    /// Bits flipped in what was durable never pass silently: refused at the start, or reported when read, or without
+    /// any effect.
+    #[test]
+    fn damage_is_never_silent(
+        ops in proptest::collection::vec(op(), 1..30),
+        place in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+        mask in 1u8..=255,
+        again in any::<bool>(),
+    ) {
+        let mut run = Run::new();
+        prop_assert!(run.start());
+        for op in ops.iter().filter(|op| !matches!(op, Op::Die(_) | Op::SyncFails | Op::WriteFails(_) | Op::FolderSyncFails)) {
+            run.apply(op);
+        }
+        // An idle owner writes its watermark, so that its last block is proven.
+        run.apply(&Op::Sync);
+        run.apply(&Op::Watermark);
+        run.apply(&Op::Sync);
+        run.crash(None);
+        if again {
+            run.restart();
+            run.crash(None);
+        }
+        let file = pick_file(&run.vfs, &place);
+        let len = run.vfs.open(&file, journal::vfs::Access::Read).unwrap().len().unwrap();
+        prop_assume!(len > 0);
+        run.vfs.damage(&file, at.index(usize::try_from(len).unwrap()) as u64, mask);
+        let Ok(journal) = open(Arc::new(run.vfs.clone()), Path::new(DIR), &run.settings) else { return Ok(()) };
+        let reader = Arc::clone(&journal.reader);
+        let Some(writer) = journal.writers.into_iter().next() else { panic!("no partition") };
+        let Ok(owner) = Owner::start(writer, run.now) else { return Ok(()) };
+        prop_assert_eq!(owner.next_row, run.oracle.durable_rows as u64);
+        prop_assert_eq!(&owner.controls, &run.oracle.controls);
+        let first = usize::try_from(reader.oldest(P0).0.0).unwrap();
+        prop_assert!(first as u64 <= run.oracle.expired);
+        if let Ok(got) = read_all(&reader, &Scope::All, 3_000) {
+            prop_assert_eq!(&got[..], &run.oracle.rows[first..]);
+        }
+        for org in ORGS {
+            let expected: Vec<_> = run.oracle.rows[first..].iter().filter(|(o, _)| o == org).cloned().collect();
+            let scope = Scope::one(OrgId::new(org).unwrap());
+            if let Ok(got) = read_all(&reader, &scope, 3_000) {
+                prop_assert_eq!(got, expected);
+            }
+        }
+    }
+}
+
+fn pick_file(vfs: &SimVfs, place: &prop::sample::Index) -> PathBuf {
+    let mut files = vec![PathBuf::from("/j/manifest.json")];
+    for name in vfs.list(Path::new("/j/p000")).unwrap() {
+        files.push(Path::new("/j/p000").join(name));
+    }
+    files[place.index(files.len())].clone()
+}
+
+/// The same history gives the same disk: otherwise a failing case could not be repeated.
+#[test]
+fn the_simulation_is_deterministic() {
+    let history = |seed| {
+        let mut run = Run::new();
+        assert!(run.start());
+        for n in 0..40u16 {
+            run.apply(&Op::Append(vec![(usize::from(n) % 4, n * 13)]));
+            if n % 3 == 0 {
+                run.apply(&Op::Sync);
+            }
+        }
+        run.apply(&Op::PowerCut(seed, 50));
+        let names = run.vfs.list(Path::new("/j/p000")).unwrap();
+        (names, run.oracle.durable_rows, run.vfs.changes())
+    };
+    assert_eq!(history(5), history(5));
+}
