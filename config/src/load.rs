@@ -72,7 +72,7 @@ pub fn load<T>(
     let mut loaded =
         Loaded { operator, orgs: Vec::new(), sinks: Vec::new(), broken: Vec::new(), warnings: read.problems };
     read.problems = Problems::default();
-    read.orgs(&mut loaded, &grants, shared.orgs_dir_is_written);
+    read.orgs(&mut loaded, &grants, shared.orgs_dir_is_written).map_err(Problems::from)?;
     read.shared_sinks(&mut loaded, &shared);
     loaded.warnings = loaded.warnings.sorted();
     Ok(loaded)

@@ -53,7 +53,7 @@ pub fn check<T>(
         }
         FileKind::Org => match read.org_text(&text, &origin, folder, "", Quota::default()) {
             Ok((_, warnings)) => warnings,
-            Err(problems) => problems,
+            Err(bad) => bad.problems,
         },
         FileKind::Sinks | FileKind::SharedSinks => {
             // Which organisation it is matters to nothing in the file.

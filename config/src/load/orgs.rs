@@ -19,22 +19,44 @@ use crate::version;
 use crate::yaml::parse;
 
 /// A folder's name, and the organisation with its warnings or why there is none.
-type Folder = (String, Result<(Org, Problems), Problems>);
+type Folder = (String, Result<(Org, Problems), BadOrg>);
+
+/// A folder that cannot be relied on.
+#[derive(Debug, Default)]
+pub(super) struct BadOrg {
+    /// Whose it is, if that at least can be read.
+    id: Option<OrgId>,
+    pub(super) problems: Problems,
+}
+
+impl From<Problems> for BadOrg {
+    fn from(problems: Problems) -> Self {
+        Self { id: None, problems }
+    }
+}
 
 impl<T> Reading<'_, T> {
     /// Reads every folder of `orgs_dir`, and the sinks in it.
-    pub(super) fn orgs(&self, loaded: &mut Loaded<T>, grants: &Grants, must_exist: bool) {
+    ///
+    /// A folder of folders that is there and cannot be read is an error: its sinks must not be taken for removed.
+    pub(super) fn orgs(
+        &self,
+        loaded: &mut Loaded<T>,
+        grants: &Grants,
+        is_written: bool,
+    ) -> Result<(), Problem> {
         let orgs_dir = loaded.operator.orgs_dir.clone();
+        let place = || Place::whole(&Arc::new(Origin::File(orgs_dir.display().to_string())));
         let folders = match disk::folders(&orgs_dir) {
             Ok(Some(folders)) => folders,
-            Ok(None) if !must_exist => return,
-            other => {
-                let what = other.map_or_else(|why| why, |_| "there is no such folder".to_owned());
-                let origin = Arc::new(Origin::File(orgs_dir.display().to_string()));
-                let problem = Problem::warning(Place::whole(&origin), "", what);
-                loaded.warnings.push(problem.hint("no organisation and no sink of one is known"));
-                return;
+            Ok(None) => {
+                if is_written {
+                    let problem = Problem::warning(place(), "", "there is no such folder");
+                    loaded.warnings.push(problem.hint("no organisation and no sink of one is known"));
+                }
+                return Ok(());
             }
+            Err(what) => return Err(Problem::error(place(), "", what)),
         };
         let mut read: Vec<Folder> = folders
             .into_iter()
@@ -47,13 +69,8 @@ impl<T> Reading<'_, T> {
         for (folder, org) in read {
             let (org, warnings) = match org {
                 Ok(org) => org,
-                Err(problems) => {
-                    loaded.broken.push(BrokenSink {
-                        owner: None,
-                        folder: Some(folder),
-                        name: None,
-                        problems,
-                    });
+                Err(BadOrg { id, problems }) => {
+                    loaded.broken.push(BrokenSink { owner: id, folder: Some(folder), name: None, problems });
                     continue;
                 }
             };
@@ -64,20 +81,20 @@ impl<T> Reading<'_, T> {
             self.sinks(loaded, &path.join("sinks.yaml"), Some((&org.id, &folder)), &secrets, false);
             loaded.orgs.push(org);
         }
+        Ok(())
     }
 
-    fn org(&self, path: &Path, folder: &str, quota: Quota) -> Result<(Org, Problems), Problems> {
+    fn org(&self, path: &Path, folder: &str, quota: Quota) -> Result<(Org, Problems), BadOrg> {
         let file = path.join("org.yaml");
         let origin = Arc::new(Origin::File(file.display().to_string()));
         let text = match disk::read_text(&file) {
             Ok(ReadText::Text(text)) => text,
             Ok(ReadText::Missing) => {
                 let problem = Problem::error(Place::whole(&origin), "", "there is no such file");
-                return Err(problem
-                    .hint("each folder of orgs_dir has an org.yaml with version, id and name")
-                    .into());
+                let hint = "each folder of orgs_dir has an org.yaml with version, id and name";
+                return Err(Problems::from(problem.hint(hint)).into());
             }
-            Err(what) => return Err(Problem::error(Place::whole(&origin), "", what).into()),
+            Err(what) => return Err(Problems::from(Problem::error(Place::whole(&origin), "", what)).into()),
         };
         self.org_text(&text, &origin, path, folder, quota)
     }
@@ -89,20 +106,21 @@ impl<T> Reading<'_, T> {
         path: &Path,
         folder: &str,
         quota: Quota,
-    ) -> Result<(Org, Problems), Problems> {
+    ) -> Result<(Org, Problems), BadOrg> {
         let (tree, mut problems) = parse(text, origin);
-        let Some(tree) = tree else { return Err(problems) };
+        let Some(tree) = tree else { return Err(problems.into()) };
         if let Some(problem) = version::check(&tree) {
             problems.push(problem);
-            return Err(problems);
+            return Err(problems.into());
         }
         let secrets = self.secrets(Variables::None, Files::SecretsOf(path));
         let mut scope = Scope::new(&tree, KeyPath::default(), secrets);
+        let id = scope.text("id").and_then(|text| OrgId::new(&text).ok());
         let org = org::compile(&mut scope, folder, quota);
         problems.append(scope.take_problems());
         match org {
             Some(org) if !problems.has_errors() => Ok((org, problems)),
-            _ => Err(problems),
+            _ => Err(BadOrg { id, problems }),
         }
     }
 }
@@ -123,7 +141,7 @@ fn refuse_shared_ids(read: &mut [Folder]) {
             let hint = "none of their sinks is started; give each organisation one folder";
             let mut problems = std::mem::take(warnings);
             problems.push(Problem::error(found.place.clone(), "id", what).hint(hint));
-            *org = Err(problems);
+            *org = Err(BadOrg { id: Some(found.id.clone()), problems });
         }
     }
 }

@@ -237,6 +237,19 @@ fn a_bad_sink_stops_itself_only() {
         ]
     );
     insta::assert_snapshot!(folder.shown(&loaded.problems()));
+
+    // Whatever cannot be read is not taken for removed.
+    let org = |id: &str| OrgId::new(id).unwrap();
+    let before = [Org { folder: "no-id".to_owned(), id: org("was-here"), ..acme.clone() }];
+    let may_be = |owner: Option<&str>, name: &str| {
+        let owner = owner.map(org);
+        loaded.broken.iter().any(|broken| broken.may_be(owner.as_ref(), name, &before))
+    };
+    assert!(may_be(Some("acme-id"), "twice") && !may_be(Some("acme-id"), "good"), "one sink of a file");
+    assert!(may_be(Some("boreas-id"), "any"), "a file that is no YAML");
+    assert!(may_be(Some("twin-id"), "any"), "an organisation that is declared twice");
+    assert!(may_be(Some("was-here"), "any"), "a folder that no longer says whose it is");
+    assert!(!may_be(Some("other"), "any") && !may_be(None, "any"));
 }
 
 #[test]
