@@ -1,6 +1,6 @@
 //! The sink against the strict collector: what was indexed is what counts, not what the sink believes.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::ops::Range;
