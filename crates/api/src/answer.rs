@@ -89,8 +89,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) accepted: u64,
     pub(crate) duplicates: u64,
     pub(crate) rejected: &'a [Rejection],
-    /// Rejections beyond those listed.
-    pub(crate) unlisted: u64,
+    /// How many were refused, listed or not.
+    pub(crate) rejected_total: u64,
 }
 
 impl Outcome<'_> {
@@ -98,8 +98,8 @@ impl Outcome<'_> {
         map.serialize_entry("accepted", &self.accepted)?;
         map.serialize_entry("duplicates", &self.duplicates)?;
         map.serialize_entry("rejected", &Rejected(self.rejected))?;
-        if self.unlisted > 0 {
-            map.serialize_entry("rejected_unlisted", &self.unlisted)?;
+        if self.rejected_total > self.rejected.len() as u64 {
+            map.serialize_entry("rejected_total", &self.rejected_total)?;
         }
         Ok(())
     }

@@ -108,14 +108,14 @@ async fn take(
     on_rejected: &mut (dyn FnMut(u64, &Rejection) + Send),
 ) -> Result<(), FeedFault> {
     let first = report.lines + 1;
-    let tally = intake.tallies().of(batch.source, &batch.grant.producer);
+    let tally = intake.tallies().of(batch.source, batch.grant.producer());
     tally.body(batch.body.len(), batch.body.len());
     let body_fault = |fault| FeedFault::Body { line: first, fault };
     let mut draft = intake.draft(batch, Some(&tally)).map_err(body_fault)?;
     for rejection in &draft.rejected {
         on_rejected(report.lines + u64::from(rejection.line), rejection);
     }
-    report.rejected += draft.rejected.len() as u64 + draft.unlisted;
+    report.rejected += draft.rejected_total;
     let mut wait = FIRST_WAIT;
     loop {
         match intake.store(draft.take_parts(), &tally).await {

@@ -123,7 +123,7 @@ impl LogBackend for Backend {
 }
 
 pub(crate) fn grant(name: &str) -> Grant {
-    Grant::all(name)
+    Grant::unlimited(name).unwrap()
 }
 
 /// The intake over a journal in memory.
@@ -203,11 +203,12 @@ impl Reply {
     }
 }
 
-pub(crate) struct Client(pub(crate) TcpStream);
+/// A client with what it has read beyond the last answer.
+pub(crate) struct Client(TcpStream, Vec<u8>);
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self(TcpStream::connect(address).await.unwrap())
+        Self(TcpStream::connect(address).await.unwrap(), Vec::new())
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
@@ -221,7 +222,7 @@ impl Client {
     }
 
     async fn read(&mut self) -> Option<Reply> {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.1);
         let (head, mut body) = loop {
             if let Some(at) = memchr::memmem::find(&bytes, b"\r\n\r\n") {
                 break (String::from_utf8(bytes[..at].to_vec()).unwrap(), bytes.split_off(at + 4));
@@ -239,6 +240,7 @@ impl Client {
                 return None;
             }
         }
+        self.1 = body.split_off(length);
         reply.body = String::from_utf8(body).unwrap();
         Some(reply)
     }

@@ -65,7 +65,7 @@ pub struct Ingest {
 struct Note {
     producer: String,
     bytes: usize,
-    events: usize,
+    events: u64,
 }
 
 impl Ingest {
@@ -85,7 +85,7 @@ impl Ingest {
         let (head, mut incoming) = request.into_parts();
         route::find(route::INGEST, &head.method, head.uri.path())?;
         let producer = self.producer(&head.headers)?;
-        note.producer.clone_from(&producer.grant.producer);
+        producer.grant.producer().clone_into(&mut note.producer);
         let media = Media::of(&head.headers).map_err(Refusal::closing)?;
         let clock = self.intake.clock();
         let deadline = clock.now().instant + self.patience.memory;
@@ -115,13 +115,13 @@ impl Ingest {
         drop(buffer);
         drop(reading);
         let mut draft = draft?;
-        note.events = draft.rows() + draft.rejected.len();
+        note.events = draft.rows() as u64 + draft.rejected_total;
 
         if draft.rows() == 0 {
             return Ok(answer(&draft, 0, 0));
         }
         fail::fail_point!("ingest::submit::before");
-        let tally = self.intake.tallies().of(SOURCE, &producer.grant.producer);
+        let tally = self.intake.tallies().of(SOURCE, producer.grant.producer());
         let stored = self.intake.store(draft.take_parts(), &tally).await.map_err(|fault| refuse_store(&fault))?;
         fail::fail_point!("ingest::answer::before");
         Ok(answer(&draft, stored.accepted, stored.duplicates))
@@ -156,7 +156,7 @@ impl Ingest {
                 inflated.as_slice()
             }
         };
-        let tally = self.intake.tallies().of(SOURCE, &producer.grant.producer);
+        let tally = self.intake.tallies().of(SOURCE, producer.grant.producer());
         tally.body(received.len(), body.len());
         let batch = Batch {
             body,
@@ -201,9 +201,8 @@ impl Service for Ingest {
 /// The answer to a body that was decoded. 429 only if the quota refused every event: then, and only then, sending the
 /// whole body again is right.
 fn answer(draft: &Draft, accepted: u64, duplicates: u64) -> Answer {
-    let outcome = Outcome { accepted, duplicates, rejected: &draft.rejected, unlisted: draft.unlisted };
-    let over = draft.rejected.iter().all(|rejection| rejection.code == Code::OverQuota);
-    if accepted + duplicates == 0 && !draft.rejected.is_empty() && over {
+    let outcome = Outcome { accepted, duplicates, rejected: &draft.rejected, rejected_total: draft.rejected_total };
+    if accepted + duplicates == 0 && draft.rejected_total > 0 && draft.over_quota == draft.rejected_total {
         // When the first of them may pass; the rest is told line by line.
         let wait = draft.rejected.iter().filter_map(|rejection| rejection.retry_after).min();
         return Refusal::new(Code::OverQuotaAll, "every event is over its organisation's ingest quota")

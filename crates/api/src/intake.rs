@@ -51,8 +51,10 @@ pub(crate) struct Batch<'a> {
 pub(crate) struct Draft {
     parts: Vec<(PartitionId, Prepared)>,
     pub(crate) rejected: Vec<Rejection>,
-    /// Rejections beyond those listed.
-    pub(crate) unlisted: u64,
+    /// How many were refused, listed or not.
+    pub(crate) rejected_total: u64,
+    /// How many of them by a quota.
+    pub(crate) over_quota: u64,
 }
 
 impl Draft {
@@ -116,12 +118,12 @@ impl Intake {
         } else {
             self.decode(batch, &mut decoded)
         };
-        let drafted = result.map(|()| collect(&mut decoded));
-        if let (Ok(draft), Some(tally)) = (&drafted, tally) {
-            for rejection in &draft.rejected {
-                tally.rejected(rejection.code, 1);
+        let drafted = result.map(|()| {
+            if let Some(tally) = tally {
+                self.count(&decoded, tally);
             }
-        }
+            collect(&mut decoded)
+        });
         let mut spare = self.spare.lock();
         if spare.len() < SPARE {
             spare.push(decoded);
@@ -156,6 +158,15 @@ impl Intake {
         };
         self.plan.decode(input, decoded)
     }
+
+    fn count(&self, decoded: &Decoded, tally: &Tally) {
+        for rejection in &decoded.rejected {
+            tally.rejected(rejection.code, 1);
+        }
+        let unlisted = decoded.rejected_total.saturating_sub(decoded.rejected.len() as u64);
+        tally.rejected_unlisted(unlisted);
+        self.tallies.unknown(decoded.unknown_members());
+    }
 }
 
 fn collect(decoded: &mut Decoded) -> Draft {
@@ -164,7 +175,12 @@ fn collect(decoded: &mut Decoded) -> Draft {
         .zip(decoded.parts.iter_mut().map(std::mem::take))
         .filter(|(_, rows)| !rows.rows.is_empty())
         .collect();
-    Draft { parts, rejected: std::mem::take(&mut decoded.rejected), unlisted: 0 }
+    Draft {
+        parts,
+        rejected: std::mem::take(&mut decoded.rejected),
+        rejected_total: decoded.rejected_total,
+        over_quota: decoded.over_quota,
+    }
 }
 
 fn may_block() -> bool {

@@ -7,7 +7,7 @@ mod tests;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -170,7 +170,7 @@ impl Connection {
                 ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
                 () = stopped(&mut self.stop), if !stopping => {
                     stopping = true;
-                    Pin::new(&mut connection).graceful_shutdown();
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
                 }
             }
         };

@@ -73,6 +73,8 @@ pub struct Tail<'r> {
     /// The facts. Of its request, `path` and `query` are not read, of its client `user_agent`, of its lifecycle the
     /// scopes, of its app event `object_id`: what is left of them stands below.
     pub facts: &'r RawEvent<'r>,
+    /// Keyed hash of the id, which then stands in its place: for ids that look like a secret.
+    pub id_hash: Option<u64>,
     /// Whether the time is far from the moment of receipt.
     pub time_mark: Option<TimeMark>,
     /// The path after redaction; needs no escaping.
@@ -112,7 +114,13 @@ impl Tail<'_> {
         let start = out.len();
         let facts = self.facts;
         put(out, b"\"id\":\"");
-        put_text(out, facts.id);
+        match self.id_hash {
+            Some(hash) => {
+                put(out, b"hash:");
+                put(out, &hex16(hash));
+            }
+            None => put_text(out, facts.id),
+        }
         put(out, b"\",\"kind\":\"");
         put(out, facts.kind.name().as_bytes());
         put(out, b"\",\"time\":\"");

@@ -57,6 +57,11 @@ impl Reader {
 fn bounds(view: &View, scope: &Scope, from: Row) -> Result<Bounds, Slice> {
     let oldest = view.oldest();
     if from < oldest {
+        let lost = |loss: &&Loss| loss.org.is_none() && loss.rows().start <= from && from < loss.rows().end;
+        if let Some(loss) = view.losses.iter().find(lost) {
+            let rows = RowRange { start: from, end: loss.rows().end };
+            return Err(Slice::Gap { rows, reason: GapReason::Corruption });
+        }
         return Err(Slice::Gap { rows: RowRange { start: from, end: oldest }, reason: GapReason::Retention });
     }
     let end = view.end();

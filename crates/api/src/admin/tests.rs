@@ -112,8 +112,8 @@ fn a_public_address_needs_a_token() {
 async fn events_are_not_taken_here() {
     let listening = open(given(), None).await;
     let host = listening.address;
-    let reply = once(host, format!("POST /v1/events HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n").as_bytes());
-    let reply = reply.await;
+    let request = format!("POST /v1/events HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n");
+    let reply = once(host, request.as_bytes()).await;
     assert_eq!(reply.status, 404);
     assert_eq!(reply.json()["routes"].as_array().unwrap().len(), 4);
 }

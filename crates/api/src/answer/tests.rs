@@ -18,9 +18,9 @@ async fn the_wire_form_of_answers_is_fixed() {
             retry_after: Some(Duration::from_millis(1001)),
         },
     ];
-    let outcome = Outcome { accepted: 998, duplicates: 1, rejected: &rejected, unlisted: 0 };
+    let outcome = Outcome { accepted: 998, duplicates: 1, rejected: &rejected, rejected_total: 2 };
     insta::assert_snapshot!("outcome", text(json(StatusCode::OK, &outcome)).await);
-    let cut = Outcome { unlisted: 7, ..outcome };
+    let cut = Outcome { rejected_total: 1007, ..outcome };
     insta::assert_snapshot!("outcome_cut", text(json(StatusCode::OK, &cut)).await);
 
     let refusal = Refusal::new(Code::DiskFull, "no disk space").after(Duration::from_secs(30));

@@ -10,7 +10,7 @@ fn producer(name: &str, tokens: &[&str]) -> Producer {
 #[test]
 fn each_token_finds_its_producer_and_nothing_else_does() {
     let producers = Producers::new(vec![producer("a", &["one", "two"]), producer("b", &["three"])]);
-    let name = |token: &str| producers.find(token.as_bytes()).map(|found| found.grant.producer.clone());
+    let name = |token: &str| producers.find(token.as_bytes()).map(|found| found.grant.producer().to_owned());
     assert_eq!(name("one").as_deref(), Some("a"));
     assert_eq!(name("two").as_deref(), Some("a"));
     assert_eq!(name("three").as_deref(), Some("b"));

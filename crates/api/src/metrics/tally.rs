@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use event::raw::UnknownMembers;
 use event::reject::{Code, REGISTRY};
 use parking_lot::Mutex;
 
 use crate::status::UnknownMember;
-
-/// Names of unknown members that are kept, at most.
-const UNKNOWN_NAMES: usize = 64;
 
 /// All counters of the intake.
 #[derive(Debug, Default)]
@@ -20,13 +18,7 @@ pub struct Tallies {
     requests: Mutex<BTreeMap<u16, u64>>,
     /// From the end of a request's headers to its answer.
     pub seconds: RequestSeconds,
-    unknown: Mutex<Unknown>,
-}
-
-#[derive(Debug, Default)]
-struct Unknown {
-    total: u64,
-    names: BTreeMap<String, u64>,
+    unknown: Mutex<UnknownMembers>,
 }
 
 /// What one producer brought in by one route.
@@ -36,6 +28,7 @@ pub struct Tally {
     duplicates: AtomicU64,
     /// By place in the registry.
     rejected: Vec<AtomicU64>,
+    unlisted: AtomicU64,
     bytes: AtomicU64,
     raw_bytes: AtomicU64,
 }
@@ -46,6 +39,7 @@ impl Default for Tally {
             accepted: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
             rejected: REGISTRY.iter().map(|_| AtomicU64::new(0)).collect(),
+            unlisted: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             raw_bytes: AtomicU64::new(0),
         }
@@ -65,6 +59,11 @@ impl Tally {
         if let Some(counter) = place.and_then(|place| self.rejected.get(place)) {
             counter.fetch_add(count, Ordering::Relaxed);
         }
+    }
+
+    /// Counts refused events of which only the number is known.
+    pub(crate) fn rejected_unlisted(&self, count: u64) {
+        self.unlisted.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Counts the bytes of a body, as it came and decompressed.
@@ -95,6 +94,12 @@ impl Tally {
     #[must_use]
     pub fn raw_bytes(&self) -> u64 {
         self.raw_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Refused events beyond the thousand that a request lists with their codes.
+    #[must_use]
+    pub fn unlisted(&self) -> u64 {
+        self.unlisted.load(Ordering::Relaxed)
     }
 
     /// Refused events by code, without the zeros.
@@ -133,33 +138,24 @@ impl Tallies {
         self.requests.lock().iter().map(|(status, count)| (*status, *count)).collect()
     }
 
-    /// Counts unknown members. Of names only the first [`UNKNOWN_NAMES`] are kept; the rest is counted.
-    pub(crate) fn unknown(&self, total: u64, names: impl IntoIterator<Item = (String, u64)>) {
-        if total == 0 {
-            return;
-        }
-        let mut unknown = self.unknown.lock();
-        unknown.total += total;
-        for (name, count) in names {
-            if let Some(known) = unknown.names.get_mut(&name) {
-                *known += count;
-            } else if unknown.names.len() < UNKNOWN_NAMES {
-                unknown.names.insert(name, count);
-            }
+    /// Adds the unknown members of one request.
+    pub(crate) fn unknown(&self, members: &UnknownMembers) {
+        if members.total() > 0 {
+            self.unknown.lock().merge(members);
         }
     }
 
     /// How many unknown members came.
     #[must_use]
     pub fn unknown_total(&self) -> u64 {
-        self.unknown.lock().total
+        self.unknown.lock().total()
     }
 
     /// Their names.
     #[must_use]
     pub fn unknown_members(&self) -> Vec<UnknownMember> {
         let unknown = self.unknown.lock();
-        unknown.names.iter().map(|(name, count)| UnknownMember { name: name.clone(), count: *count }).collect()
+        unknown.names().map(|(name, count)| UnknownMember { name: name.to_owned(), count }).collect()
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn signals(status: Status) -> Arc<Signals> {
     tally.body(100, 900);
     tallies.request(200, std::time::Duration::from_millis(3));
     tallies.request(503, std::time::Duration::from_secs(60));
-    tallies.unknown(5, [("colour".to_owned(), 5)]);
+    tally.rejected_unlisted(4);
     Signals::new(tallies, Arc::new(Given { status, missing: None }))
 }
 
@@ -84,19 +84,6 @@ async fn many_sinks_are_summed_up() {
     assert_eq!(other.value, Value::Int(500 * 50));
     let unbalanced = samples.iter().find(|sample| sample.metric == Metric::SinksUnbalanced).unwrap();
     assert_eq!(unbalanced.value, Value::Int(0));
-}
-
-#[test]
-fn unknown_members_are_named_up_to_a_bound() {
-    let tallies = Tallies::default();
-    for number in 0..200 {
-        tallies.unknown(1, [(format!("m{number}"), 1)]);
-    }
-    tallies.unknown(3, [("m0".to_owned(), 3)]);
-    assert_eq!(tallies.unknown_total(), 203);
-    let names = tallies.unknown_members();
-    assert_eq!(names.len(), 64);
-    assert_eq!(names.iter().find(|member| member.name == "m0").map(|member| member.count), Some(4));
 }
 
 #[tokio::test(flavor = "multi_thread")]

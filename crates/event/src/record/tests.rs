@@ -16,6 +16,7 @@ fn from_producer(raw: &str, producer: &str, change: impl FnOnce(&mut Tail<'_>)) 
     let received_at = time::format_ms(1_795_335_331_000);
     let mut tail = Tail {
         facts: &event,
+        id_hash: None,
         time_mark: None,
         path: b"/rest/api/3/issue/*",
         query: b"notifyUsers",
