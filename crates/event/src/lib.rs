@@ -5,6 +5,11 @@
 
 pub mod ids;
 pub mod kind;
+pub mod raw;
+pub mod record;
+pub mod reject;
+pub mod schema;
+pub mod time;
 
 pub use ids::{BadOrgId, OrgId};
 pub use kind::{Kind, UnknownKind};

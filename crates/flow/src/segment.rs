@@ -14,7 +14,9 @@ use crate::units::{LogPos, PartitionId, Row, RowRange};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The disk or the quota of the data folder is full, but for the ballast that keeps cursors moving.
-    #[error("no disk space left for events: free some, or lower buffer.max_bytes; deliveries go on meanwhile")]
+    #[error(
+        "no disk space left for events: free some, or lower buffer.max_bytes; deliveries go on meanwhile"
+    )]
     DiskFull,
 }
 
@@ -136,7 +138,13 @@ pub trait SegmentRead: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ReadError`].
-    fn read(&self, partition: PartitionId, from: Row, scope: &Scope, max_bytes: usize) -> Result<Slice, ReadError>;
+    fn read(
+        &self,
+        partition: PartitionId,
+        from: Row,
+        scope: &Scope,
+        max_bytes: usize,
+    ) -> Result<Slice, ReadError>;
 
     /// Counts what `scope` has at and after `from`: from footers and indexes, reads no record.
     fn extent(&self, partition: PartitionId, scope: &Scope, from: Row) -> Extent;

@@ -1,0 +1,357 @@
+//! The scanner: one pass over JSON text, by the grammar of RFC 8259 and within the bounds of the format.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::chunk::{WIDTH, classify, stops};
+use super::text::{ESCAPED, ODD, SUSPECT, Text, hex4};
+use super::{MAX_DEPTH, MAX_MEMBERS, MAX_STRING, Problem, Scratch};
+use crate::reject::Code;
+
+/// A place in JSON text.
+#[derive(Debug)]
+pub(crate) struct Scanner<'a, 's> {
+    bytes: &'a [u8],
+    pub(crate) at: usize,
+    depth: u32,
+    members: u32,
+    /// Only the grammar counts: to find the end of an event that is refused anyway.
+    lenient: bool,
+    pub(crate) scratch: &'s mut Scratch,
+}
+
+/// A member name whose object has no other way to recognise a second one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SeenName {
+    hash: u64,
+    start: usize,
+    end: usize,
+    escaped: bool,
+}
+
+/// A value that is only measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Measured {
+    /// Characters of a string, elements of an array, members of an object, 1 for a number, true or false, 0 for
+    /// null.
+    pub len: usize,
+    /// Whether there is anything: not absent, not null.
+    pub present: bool,
+}
+
+impl<'a, 's> Scanner<'a, 's> {
+    pub(crate) fn new(bytes: &'a [u8], at: usize, scratch: &'s mut Scratch) -> Self {
+        scratch.seen.clear();
+        Self { bytes, at, depth: 0, members: 0, lenient: false, scratch }
+    }
+
+    /// A scanner that only minds the grammar, and that there is an end to the nesting.
+    pub(crate) fn lenient(bytes: &'a [u8], at: usize, scratch: &'s mut Scratch) -> Self {
+        Self { lenient: true, ..Self::new(bytes, at, scratch) }
+    }
+
+    /// The byte here, 0 at the end of the text. (A NUL in the text is an error wherever a byte is expected.)
+    #[inline(always)]
+    pub(crate) fn here(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    /// The next byte that is no white space.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> u8 {
+        loop {
+            let byte = self.here();
+            if byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return byte;
+            }
+            self.at += 1;
+        }
+    }
+
+    pub(crate) fn at_end(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
+    #[cold]
+    pub(crate) fn bad_json(&self, note: &'static str) -> Problem {
+        Problem { code: Code::BadJson, at: self.at, member: "", note }
+    }
+
+    #[inline(always)]
+    fn slice(&self, start: usize, end: usize) -> &'a [u8] {
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
+    /// The text from `start` to here.
+    pub(crate) fn since(&self, start: usize) -> &'a [u8] {
+        self.slice(start, self.at)
+    }
+
+    /// The sixteen bytes from `at`; behind the end of the text there are quotes, so that every scan stops.
+    #[inline(always)]
+    fn with_chunk<R>(&self, at: usize, look: impl Fn(&[u8; WIDTH]) -> R) -> R {
+        match self.bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+            Some(chunk) => look(chunk),
+            None => look(&self.last_chunk(at)),
+        }
+    }
+
+    #[inline(never)]
+    fn last_chunk(&self, at: usize) -> [u8; WIDTH] {
+        let mut padded = [b'"'; WIDTH];
+        for (slot, byte) in padded.iter_mut().zip(self.bytes.get(at..).unwrap_or_default()) {
+            *slot = *byte;
+        }
+        padded
+    }
+
+    /// A member's name and its colon. On entry the opening quote is here; afterwards the first byte of the value.
+    #[inline(always)]
+    pub(crate) fn name(&mut self) -> Result<Text<'a>, Problem> {
+        if self.here() != b'"' {
+            return Err(self.bad_json("a member name in quotes belongs here"));
+        }
+        let start = self.at + 1;
+        let found = self.with_chunk(start, stops).trailing_zeros() as usize;
+        let end = start + found;
+        let name = if found < WIDTH && self.bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            Text::new(self.slice(start, end), 0)
+        } else {
+            // Long, escaped or broken.
+            self.string()?
+        };
+        if self.here() != b':' && self.next() != b':' {
+            return Err(self.bad_json("a colon belongs behind the member name"));
+        }
+        self.at += 1;
+        self.members += 1;
+        if self.members > MAX_MEMBERS && !self.lenient {
+            return Err(Problem { code: Code::TooManyMembers, at: start, member: "", note: "" });
+        }
+        Ok(name)
+    }
+
+    /// A string. On entry its opening quote is here.
+    #[inline(always)]
+    pub(crate) fn string(&mut self) -> Result<Text<'a>, Problem> {
+        let start = self.at + 1;
+        let mut at = start;
+        let mut marks = 0;
+        loop {
+            let masks = self.with_chunk(at, classify);
+            let found = (masks.stop | 1 << WIDTH).trailing_zeros();
+            let before = (1u32 << found) - 1;
+            marks |= u8::from(masks.odd & before != 0) * ODD | u8::from(masks.suspect & before != 0) * SUSPECT;
+            at += found as usize;
+            if found as usize == WIDTH {
+                continue;
+            }
+            self.at = at;
+            match self.here() {
+                b'"' => break,
+                b'\\' => {
+                    marks |= ESCAPED | ODD;
+                    at += self.escape()?;
+                }
+                _ if self.at_end() => return Err(self.bad_json("the string does not end")),
+                _ => return Err(self.bad_json("a control character in a string must be escaped")),
+            }
+        }
+        self.at = at + 1;
+        if at - start > MAX_STRING && !self.lenient {
+            return Err(Problem { code: Code::StringTooLong, at: start, member: "", note: "" });
+        }
+        Ok(Text::new(self.slice(start, at), marks))
+    }
+
+    /// The length of the escape here, which is a valid one.
+    #[inline(never)]
+    fn escape(&self) -> Result<usize, Problem> {
+        match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
+            Some(b'u') => {
+                let unit = |from| self.bytes.get(from..from + 4).and_then(hex4);
+                let unpaired = Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" };
+                match unit(self.at + 2) {
+                    Some(0xd800..=0xdbff) => match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
+                        (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
+                        _ if self.lenient => Ok(6),
+                        _ => Err(unpaired),
+                    },
+                    Some(0xdc00..=0xdfff) if !self.lenient => Err(unpaired),
+                    Some(_) => Ok(6),
+                    None => Err(self.bad_json("four hexadecimal digits belong behind \\u")),
+                }
+            }
+            _ => Err(self.bad_json("there is no such escape")),
+        }
+    }
+
+    /// A number by the grammar. On entry its first byte is here.
+    pub(crate) fn number(&mut self) -> Result<&'a [u8], Problem> {
+        let start = self.at;
+        if self.here() == b'-' {
+            self.at += 1;
+        }
+        match self.here() {
+            b'0' => self.at += 1,
+            b'1'..=b'9' => self.digits(),
+            _ => return Err(self.bad_json("a value belongs here")),
+        }
+        if self.here() == b'.' {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if matches!(self.here(), b'e' | b'E') {
+            self.at += 1;
+            if matches!(self.here(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        Ok(self.slice(start, self.at))
+    }
+
+    #[inline(always)]
+    fn digits(&mut self) {
+        while self.here().is_ascii_digit() {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Result<(), Problem> {
+        if !self.here().is_ascii_digit() {
+            return Err(self.bad_json("a digit belongs here"));
+        }
+        self.digits();
+        Ok(())
+    }
+
+    /// `true`, `false` or `null`.
+    pub(crate) fn word(&mut self, word: &[u8]) -> Result<(), Problem> {
+        let end = self.at + word.len();
+        if self.slice(self.at, end) != word {
+            return Err(self.bad_json("a value belongs here"));
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    /// One level deeper. On entry the opening brace or bracket is here.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self) -> Result<(), Problem> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH && (!self.lenient || self.depth > 4 * MAX_DEPTH) {
+            return Err(Problem { code: Code::TooDeep, at: self.at, member: "", note: "" });
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Back up one level; the closing brace or bracket is here.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self) {
+        self.depth -= 1;
+        self.at += 1;
+    }
+
+    /// Goes over any value and measures it.
+    pub(crate) fn measure(&mut self) -> Result<Measured, Problem> {
+        let len = match self.next() {
+            b'"' => self.string()?.count_chars(),
+            b'{' => self.free_object()?,
+            b'[' => self.elements(|scanner| scanner.measure().map(drop))?,
+            b't' => self.word(b"true").map(|()| 1)?,
+            b'f' => self.word(b"false").map(|()| 1)?,
+            b'n' => {
+                self.word(b"null")?;
+                return Ok(Measured::default());
+            }
+            _ => self.number().map(|_| 1)?,
+        };
+        Ok(Measured { len, present: true })
+    }
+
+    /// The elements of an array, each read by `element`; returns their number. On entry the bracket is here.
+    pub(crate) fn elements(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), Problem>,
+    ) -> Result<usize, Problem> {
+        self.enter()?;
+        let mut count = 0;
+        if self.next() != b']' {
+            loop {
+                element(self)?;
+                count += 1;
+                match self.next() {
+                    b',' => self.at += 1,
+                    b']' => break,
+                    _ => return Err(self.bad_json("a comma or a closing bracket belongs here")),
+                }
+            }
+        }
+        self.leave();
+        Ok(count)
+    }
+
+    fn free_object(&mut self) -> Result<usize, Problem> {
+        self.enter()?;
+        let first_seen = self.scratch.seen.len();
+        let mut count = 0;
+        if self.next() != b'}' {
+            loop {
+                self.next();
+                let start = self.at + 1;
+                let name = self.name()?;
+                self.remember(start, name);
+                self.measure()?;
+                count += 1;
+                match self.next() {
+                    b',' => self.at += 1,
+                    b'}' => break,
+                    _ => return Err(self.bad_json("a comma or a closing brace belongs here")),
+                }
+            }
+        }
+        self.distinct(first_seen, "")?;
+        self.leave();
+        Ok(count)
+    }
+
+    /// Notes the name that begins at `start`.
+    pub(crate) fn remember(&mut self, start: usize, name: Text<'a>) {
+        if self.lenient {
+            return;
+        }
+        let end = start + name.escaped_bytes().len();
+        let hash = xxh3_64(name.decode(&mut self.scratch.decoded));
+        self.scratch.seen.push(SeenName { hash, start, end, escaped: name.has_escape() });
+    }
+
+    /// Checks that the names remembered since `first` differ, and forgets them.
+    pub(crate) fn distinct(&mut self, first: usize, member: &'static str) -> Result<(), Problem> {
+        let Some(names) = self.scratch.seen.get_mut(first..) else { return Ok(()) };
+        if names.len() > 1 {
+            // By hash, then by place, so that of two equal names the later one is told.
+            names.sort_unstable_by_key(|name| (name.hash, name.start));
+            let bytes = self.bytes;
+            let text = |name: &SeenName| {
+                Text::new(bytes.get(name.start..name.end).unwrap_or_default(), u8::from(name.escaped) * ESCAPED)
+            };
+            for (place, name) in names.iter().enumerate() {
+                let same_hash = names.iter().skip(place + 1).take_while(|other| other.hash == name.hash);
+                for other in same_hash {
+                    let (mut one, mut two) = (Vec::new(), Vec::new());
+                    if text(name).decode(&mut one) == text(other).decode(&mut two) {
+                        return Err(Problem { code: Code::DuplicateMember, at: other.start, member, note: "" });
+                    }
+                }
+            }
+        }
+        self.scratch.seen.truncate(first);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

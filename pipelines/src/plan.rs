@@ -1,0 +1,351 @@
+//! The plan: how the bytes of a request become rows.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::Kind;
+use event::raw::{Problem, RawEvent, Reader};
+use event::record::{AssertedBy, Attribution, MAX_NAME, Tail, TimeMark};
+use event::reject::Code;
+use event::time::format_ms;
+use flow::clock::UnixMillis;
+use flow::orgs::{Directory, OrgKey};
+use flow::prepared::PreparedRow;
+
+use crate::decoded::{BodyFault, Decoded};
+use crate::grant::Grant;
+use crate::keys::Keys;
+use crate::redact::{self, POLICY};
+
+/// The largest body, in bytes after decompression.
+pub const MAX_BODY: usize = 16 << 20;
+/// The most events of a body.
+pub const MAX_EVENTS: usize = 50_000;
+
+const YEAR_MS: i64 = 365 * 86_400_000;
+const HOUR_MS: i64 = 3_600_000;
+
+/// Asks whether an organisation may bring in so many bytes more; the answer "no" says when to try again.
+pub type Quota<'q> = dyn FnMut(OrgKey, u64) -> Result<(), Duration> + 'q;
+
+/// How the events stand in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One event a line. A bad line costs only itself.
+    Ndjson,
+    /// An array of events, or a single one. A syntax error costs the whole body.
+    Json,
+}
+
+/// A request.
+pub struct Input<'i> {
+    /// The body, decompressed.
+    pub body: &'i [u8],
+    /// How the events stand in it.
+    pub format: Format,
+    /// Who sends it and what that sender may send.
+    pub grant: &'i Grant,
+    /// Where it came in, such as `http`; at most [`MAX_NAME`] bytes of it are kept.
+    pub source: &'i str,
+    /// When.
+    pub received_at: UnixMillis,
+    /// Asked once for each event that is otherwise admitted, with its bytes.
+    pub quota: &'i mut Quota<'i>,
+}
+
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Input({} bytes, {:?}, {})", self.body.len(), self.format, self.grant.producer())
+    }
+}
+
+/// Decodes, redacts and renders. Immutable, shared by all requests.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) keys: Keys,
+    pub(crate) directory: Arc<Directory>,
+}
+
+/// What is the same for all events of a request.
+struct Moment<'i> {
+    received_at: UnixMillis,
+    received_text: [u8; event::time::CANONICAL_LEN],
+    source: &'i str,
+    producer: &'i str,
+}
+
+impl Plan {
+    /// A plan with the keys of this installation, over its organisations.
+    #[must_use]
+    pub fn new(keys: Keys, directory: Arc<Directory>) -> Self {
+        Self { keys, directory }
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Makes rows and rejections of a body; `sink` holds nothing else afterwards.
+    ///
+    /// # Errors
+    /// [`BodyFault`]: the whole body is refused and `sink` is empty.
+    pub fn decode(&self, mut input: Input<'_>, sink: &mut Decoded) -> Result<(), BodyFault> {
+        sink.reset(usize::from(self.directory.partitions()));
+        let decoded = if input.body.len() > MAX_BODY {
+            Err(BodyFault::new(Code::BodyTooLarge))
+        } else {
+            match input.format {
+                Format::Ndjson => self.lines(&mut input, sink),
+                Format::Json => self.document(&mut input, sink),
+            }
+        };
+        if decoded.is_err() {
+            sink.reset(usize::from(self.directory.partitions()));
+        }
+        decoded
+    }
+
+    fn lines(&self, input: &mut Input<'_>, sink: &mut Decoded) -> Result<(), BodyFault> {
+        let moment = Moment::of(input);
+        let body = input.body;
+        // Checked once for all lines; only if that fails, line by line.
+        let text = std::str::from_utf8(body).ok();
+        let (mut start, mut line, mut events) = (0, 0u32, 0);
+        let mut event = RawEvent::default();
+        while start < body.len() {
+            let rest = body.get(start..).unwrap_or_default();
+            let end = memchr::memchr(b'\n', rest).map_or(body.len(), |at| start + at);
+            line += 1;
+            let bytes = body.get(start..end).unwrap_or_default();
+            if !is_blank(bytes) {
+                events += 1;
+                if events > MAX_EVENTS {
+                    return Err(BodyFault::new(Code::TooManyEvents));
+                }
+                let utf8 = match text {
+                    Some(text) => text.get(start..end),
+                    None => std::str::from_utf8(bytes).ok(),
+                };
+                let read = match utf8 {
+                    Some(text) => Reader::new(&mut sink.scratch).read(text, &mut event),
+                    None => Err(Problem { code: Code::BadUtf8, at: valid_up_to(bytes), member: "", note: "" }),
+                };
+                match read {
+                    Ok(()) => self.event(&mut event, line, bytes.len(), &moment, input, sink),
+                    Err(problem) => sink.reject(problem.code, || problem.reject(line, 0)),
+                }
+            }
+            start = end + 1;
+        }
+        Ok(())
+    }
+
+    fn document(&self, input: &mut Input<'_>, sink: &mut Decoded) -> Result<(), BodyFault> {
+        let moment = Moment::of(input);
+        let text = std::str::from_utf8(input.body)
+            .map_err(|e| BodyFault::broken(&format!("it is not valid UTF-8 (byte {})", e.valid_up_to() + 1)))?;
+        let mut at = skip_blank(text, 0);
+        if !text.as_bytes().get(at..).unwrap_or_default().starts_with(b"[") {
+            at = self.element(text, at, 1, &moment, input, sink)?;
+            at = skip_blank(text, at);
+            return if at == text.len() {
+                Ok(())
+            } else {
+                Err(BodyFault::broken("there is more than one value; send one a line as application/x-ndjson"))
+            };
+        }
+        at = skip_blank(text, at + 1);
+        let mut events = 0u32;
+        if here(text, at) == b']' {
+            at += 1;
+        } else {
+            loop {
+                events += 1;
+                if events as usize > MAX_EVENTS {
+                    return Err(BodyFault::new(Code::TooManyEvents));
+                }
+                at = self.element(text, at, events, &moment, input, sink)?;
+                at = skip_blank(text, at);
+                match here(text, at) {
+                    b',' => at = skip_blank(text, at + 1),
+                    b']' => {
+                        at += 1;
+                        break;
+                    }
+                    _ => {
+                        let place = format!("a comma or a closing bracket belongs at byte {}", at + 1);
+                        return Err(BodyFault::broken(&place));
+                    }
+                }
+            }
+        }
+        if skip_blank(text, at) == text.len() {
+            Ok(())
+        } else {
+            Err(BodyFault::broken("something follows the array"))
+        }
+    }
+
+    /// One event of a JSON document, from byte `at` on; returns where it ends.
+    fn element(
+        &self,
+        text: &str,
+        at: usize,
+        index: u32,
+        moment: &Moment<'_>,
+        input: &mut Input<'_>,
+        sink: &mut Decoded,
+    ) -> Result<usize, BodyFault> {
+        let broken = |problem: Problem| BodyFault::broken(&problem.words(0));
+        let mut event = RawEvent::default();
+        let read = Reader::new(&mut sink.scratch).read_at(text, at, &mut event);
+        match read {
+            Ok(end) => {
+                self.event(&mut event, index, end - at, moment, input, sink);
+                Ok(end)
+            }
+            Err(problem) if problem.is_syntax() => Err(broken(problem)),
+            Err(problem) => {
+                let end = Reader::new(&mut sink.scratch).skip(text, at).map_err(broken)?;
+                sink.reject(problem.code, || problem.reject(index, at));
+                Ok(end)
+            }
+        }
+    }
+
+    /// Admits, redacts and renders one event.
+    fn event(
+        &self,
+        event: &mut RawEvent<'_>,
+        line: u32,
+        bytes: usize,
+        moment: &Moment<'_>,
+        input: &mut Input<'_>,
+        sink: &mut Decoded,
+    ) {
+        let admitted = self.admit(event, bytes, input, &mut sink.last_org, &mut sink.work.decoded);
+        let found = match admitted {
+            Ok(found) => found,
+            Err(refused) => return sink.reject(refused.code, || refused.reject(line)),
+        };
+        // Hashes are of what was sent, so they come before the redaction.
+        let work = &mut sink.work;
+        let dedupe = self.keys.dedupe(&found.dedupe, event.id.decode(&mut work.decoded));
+        let app_name = if event.app.id.is_empty() { event.app.key } else { event.app.id };
+        let app = self.keys.app(app_name.decode(&mut work.decoded));
+        let group = if event.request.group.is_empty() {
+            0
+        } else {
+            let mut app = Vec::new();
+            let mut key = Vec::new();
+            self.keys.group(
+                event.org_id.decode(&mut work.decoded),
+                app_name.decode(&mut app),
+                event.request.group.decode(&mut key),
+            )
+        };
+        redact::event(event, &self.keys, work);
+
+        let has_app = !app_name.is_empty();
+        let status = event.response.status;
+        let tail = Tail {
+            facts: event,
+            id_hash: work.id_hash,
+            time_mark: moment.mark(event.time_ms),
+            path: &work.path,
+            query: &work.query,
+            user_agent: &work.user_agent,
+            scopes_before: &work.scopes_before,
+            scopes_after: &work.scopes_after,
+            object_id: work.object_id,
+            attribution: if has_app { Attribution::Declared } else { Attribution::None },
+            source: moment.source,
+            asserted_by: AssertedBy::Platform,
+            complete: has_app && (status != 0 || event.kind != Kind::ApiCall),
+            producer: moment.producer,
+            policy: POLICY,
+            replaced: work.replaced,
+            received_at: &moment.received_text,
+        };
+        let partitions = sink.parts.len();
+        let Some(part) = sink.parts.get_mut(usize::from(found.entry.partition.0)) else { return };
+        if part.arena.capacity() == 0 {
+            // Room for an even share, so that the arena rarely moves.
+            part.arena.reserve(input.body.len() / partitions.max(1) * 5 / 4 + 4096);
+        }
+        let offset = part.arena.len();
+        part.arena.reserve(bytes + event::record::MAX_GROWTH);
+        let content_len = tail.render(&mut part.arena);
+        let content = self.keys.content(part.arena.get(offset..offset + content_len).unwrap_or_default());
+        part.rows.push(PreparedRow {
+            org: found.entry.key,
+            offset: low_u32(offset),
+            len: low_u32(part.arena.len() - offset),
+            line,
+            dedupe,
+            content,
+            time_ms: event.time_ms,
+            app,
+            group,
+            status,
+            kind: event.kind,
+        });
+        sink.accepted += 1;
+    }
+}
+
+impl<'i> Moment<'i> {
+    fn of(input: &Input<'i>) -> Self {
+        let mut kept = input.source.len().min(MAX_NAME);
+        while !input.source.is_char_boundary(kept) {
+            kept -= 1;
+        }
+        Self {
+            received_at: input.received_at,
+            received_text: format_ms(input.received_at.0),
+            source: input.source.get(..kept).unwrap_or_default(),
+            producer: input.grant.producer(),
+        }
+    }
+
+    fn mark(&self, time_ms: i64) -> Option<TimeMark> {
+        let ahead = time_ms.saturating_sub(self.received_at.0);
+        if ahead < -YEAR_MS {
+            Some(TimeMark::Past)
+        } else if ahead > HOUR_MS {
+            Some(TimeMark::Future)
+        } else {
+            None
+        }
+    }
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    // Most lines begin with the brace.
+    line.first() != Some(&b'{') && line.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r'))
+}
+
+fn skip_blank(text: &str, from: usize) -> usize {
+    let rest = text.as_bytes().get(from..).unwrap_or_default();
+    from + rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count()
+}
+
+fn here(text: &str, at: usize) -> u8 {
+    text.as_bytes().get(at).copied().unwrap_or(0)
+}
+
+fn valid_up_to(bytes: &[u8]) -> usize {
+    std::str::from_utf8(bytes).err().map_or(0, |e| e.valid_up_to())
+}
+
+/// Arenas are bounded by the body and the growth of a record, far below 4 GiB.
+fn low_u32(len: usize) -> u32 {
+    debug_assert!(u32::try_from(len).is_ok());
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;
