@@ -70,7 +70,7 @@ impl View {
 
     /// Where the oldest segment begins.
     pub(crate) fn oldest_place(&self) -> (Row, LogPos) {
-        let header = self.sealed.front().map(|s| &s.header).or(self.active.as_ref().map(|active| &active.header));
+        let header = self.sealed.front().map(|s| &s.header).or_else(|| self.active.as_ref().map(|active| &active.header));
         header.map_or((Row(0), LogPos(0)), |header| (header.base_row, header.base))
     }
 
@@ -139,8 +139,8 @@ impl Shared {
     ) -> Result<Vec<Run>, ReadError> {
         let Some(entry) = index.org(org) else { return Ok(Vec::new()) };
         match index.runs(file, &entry) {
-            Ok(runs) => return Ok(runs),
-            Err(FooterFault::Io(error)) => return Err(error.into()),
+            Ok(runs) => Ok(runs),
+            Err(FooterFault::Io(error)) => Err(error.into()),
             Err(fault) => {
                 let rebuilt = self.rebuild(sealed, file, &fault)?;
                 let runs = rebuilt.org(org).map(|entry| rebuilt.runs(file, &entry)).transpose();
