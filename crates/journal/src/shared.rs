@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flow::block::BlockFault;
+use flow::block::{Block, BlockFault};
 use flow::segment::ReadError;
 use flow::units::{LogPos, PartitionId, Row};
 use parking_lot::RwLock;
@@ -26,14 +26,18 @@ pub(crate) type SegmentKey = (PartitionId, LogPos);
 pub(crate) struct Caches {
     files: Cache<SegmentKey, dyn VfsFile>,
     indexes: Cache<SegmentKey, SealedIndex>,
+    /// Headers and tables of blocks, checked: lanes that are far behind read the same blocks one after the other, each
+    /// for its own organisation. The key is the block's position.
+    pub(crate) tables: Cache<SegmentKey, Block>,
 }
 
 /// Open files kept at most; a process often has 1,024 descriptors in all.
 const OPEN_FILES: usize = 128;
 
 impl Caches {
-    pub(crate) fn new(index_bytes: usize) -> Self {
-        Self { files: Cache::new(OPEN_FILES), indexes: Cache::new(index_bytes) }
+    pub(crate) fn new(index_bytes: usize, table_bytes: usize) -> Self {
+        let tables = Cache::new(table_bytes);
+        Self { files: Cache::new(OPEN_FILES), indexes: Cache::new(index_bytes), tables }
     }
 }
 
