@@ -10,7 +10,6 @@ mod summary;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -23,6 +22,7 @@ use serde_json::Value;
 
 use crate::bench::http::Connection;
 use crate::bench::installation::{Installation, OrgSink, PRODUCER_VARIABLE, SHARED_TOKEN, Sinks};
+use crate::cli::Exit;
 use sample::Sample;
 use summary::{Intake, Summary};
 
@@ -77,7 +77,7 @@ const BATCH: usize = 100;
 pub async fn run(
     args: Args,
     start: impl AsyncFnOnce(PathBuf, BTreeMap<String, String>) -> anyhow::Result<Served>,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Exit> {
     let temporary = match &args.data {
         None => Some(
             tempfile::Builder::new()
@@ -107,12 +107,12 @@ pub async fn run(
     print!("{summary}");
     if args.exit_when_done {
         served.stop.await.context("ending the daemon")?;
-        return Ok(if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        return Ok(if summary.is_clean() { Exit::Success } else { Exit::Failure });
     }
     let stay = console::Stay { sample: &sample, receiver: &receiver, served: &served, folder, clock: &clock };
     stay.until_quit().await?;
     served.stop.await.context("ending the daemon")?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Success)
 }
 
 /// A receiver that knows whose records may come with which token.

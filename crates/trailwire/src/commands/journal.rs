@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use journal::vfs::OsVfs;
+use flow::clock::Clock;
+use journal::vfs::{OsVfs, Vfs};
+use journal::{InspectReport, RepairSummary};
 use serde::Serialize;
 
 use crate::cli::{Exit, JournalCommand};
@@ -37,7 +39,7 @@ fn inspect(folder: &Path, totals: bool, json: bool) -> anyhow::Result<Exit> {
         println!("{}", serde_json::json!({"journal": report, "totals": counted}));
         return Ok(Exit::Success);
     }
-    print!("{report}");
+    print_report(&report);
     if let Some(totals) = counted {
         println!("{} records", totals.records);
         for (title, table) in [
@@ -82,8 +84,8 @@ struct Response {
 fn count(folder: &Path) -> anyhow::Result<Totals> {
     let mut totals = Totals::default();
     let mut unreadable = 0u64;
-    journal::visit_records(Arc::new(OsVfs), folder, &mut |_, _, record| {
-        let Ok(facts) = serde_json::from_slice::<Facts<'_>>(record) else {
+    journal::visit_records(&OsVfs, folder, &mut |view| {
+        let Ok(facts) = serde_json::from_slice::<Facts<'_>>(view.record) else {
             unreadable += 1;
             return;
         };
@@ -108,7 +110,7 @@ fn verify(folder: &Path, json: bool) -> anyhow::Result<Exit> {
         println!("{}: every checksum and number is right", folder.display());
     } else {
         for finding in &findings {
-            println!("{finding}");
+            println!("{}: {}", finding.file, finding.text);
         }
         println!("\n{} findings. `trailwire journal repair {}` shows what giving them up would lose.", findings.len(), folder.display());
     }
@@ -116,14 +118,58 @@ fn verify(folder: &Path, json: bool) -> anyhow::Result<Exit> {
 }
 
 fn repair(folder: &Path, accept_loss: bool, json: bool) -> anyhow::Result<Exit> {
-    let summary = journal::repair(Arc::new(OsVfs), folder, accept_loss)?;
+    let vfs: Arc<dyn Vfs> = Arc::new(OsVfs);
+    let summary = journal::repair(&vfs, folder, accept_loss, Clock::system().now().wall)?;
     if json {
         println!("{}", serde_json::json!(summary));
     } else {
-        print!("{summary}");
-        if !accept_loss {
-            println!("Nothing was changed. Add --accept-loss to give this up; every sink is then told of the gap.");
-        }
+        print_summary(&summary, accept_loss);
     }
     Ok(Exit::Success)
+}
+
+fn print_report(report: &InspectReport) {
+    println!("journal {} (format {}), {} partitions", report.log_id, report.format, report.partitions.len());
+    println!("{:>9} {:>10} {:>10} {:>9} {:>8} {:>14} {:>6}", "partition", "oldest row", "next row", "segments", "orgs", "bytes", "damage");
+    for partition in &report.partitions {
+        println!(
+            "{:>9} {:>10} {:>10} {:>9} {:>8} {:>14} {:>6}",
+            partition.partition,
+            partition.oldest_row,
+            partition.next_row,
+            partition.segments.len(),
+            partition.orgs.len(),
+            partition.bytes,
+            partition.damages.len()
+        );
+    }
+    for partition in &report.partitions {
+        for damage in &partition.damages {
+            println!("{damage}");
+        }
+        for loss in &partition.losses {
+            let rows = loss.rows();
+            println!("partition {}: rows {} to {} were declared lost", partition.partition, rows.start, rows.end);
+        }
+    }
+}
+
+fn print_summary(summary: &RepairSummary, accept_loss: bool) {
+    for damage in &summary.losses {
+        println!("{}: {damage}", if summary.changed { "declared lost" } else { "would be lost" });
+    }
+    for line in &summary.mended {
+        println!("mended: {line}");
+    }
+    for line in &summary.kept {
+        println!("kept a copy: {line}");
+    }
+    for line in &summary.warnings {
+        println!("warning: {line}");
+    }
+    if summary.losses.is_empty() && summary.mended.is_empty() {
+        println!("There is nothing to repair.");
+    } else if !summary.changed && !accept_loss {
+        println!("Nothing was changed. Add --accept-loss to give this up; every sink is then told of the gap.");
+    }
 }
