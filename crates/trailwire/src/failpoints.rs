@@ -25,7 +25,8 @@ pub fn arm(environment: &BTreeMap<String, String>) -> anyhow::Result<()> {
     let target = match environment.get("TRAILWIRE_KILL_AT") {
         None => None,
         Some(text) => {
-            let (name, count) = text.rsplit_once(':').ok_or_else(|| anyhow::anyhow!("TRAILWIRE_KILL_AT=name:count"))?;
+            let (name, count) =
+                text.rsplit_once(':').ok_or_else(|| anyhow::anyhow!("TRAILWIRE_KILL_AT=name:count"))?;
             anyhow::ensure!(names().any(|known| known == name), "there is no fail point `{name}`");
             Some((name.to_owned(), count.parse::<u64>()?))
         }
@@ -33,7 +34,8 @@ pub fn arm(environment: &BTreeMap<String, String>) -> anyhow::Result<()> {
     if target.is_none() && log.is_none() {
         return Ok(());
     }
-    let hits: Arc<BTreeMap<&'static str, AtomicU64>> = Arc::new(names().map(|name| (name, AtomicU64::new(0))).collect());
+    let hits: Arc<BTreeMap<&'static str, AtomicU64>> =
+        Arc::new(names().map(|name| (name, AtomicU64::new(0))).collect());
     for name in names() {
         let (hits, target, log) = (Arc::clone(&hits), target.clone(), log.clone());
         let hit = move || {
