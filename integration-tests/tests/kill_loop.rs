@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use flow::clock::{Clock, UnixMillis};
@@ -31,17 +31,19 @@ struct Ledger {
     /// Ids that were sent at all: nothing else may arrive.
     sent: Mutex<HashMap<String, usize>>,
     next: AtomicU64,
+    /// The time of every event: a resend must be equal to the first copy, or it would be another event of that id.
+    time: String,
 }
 
 /// Organisation and id of each event.
 type Batch = Vec<(usize, String)>;
 
 /// Sends one batch; gives it back when it was not acknowledged, and whether the daemon still answers.
-fn send(client: &mut Client, ledger: &Ledger, time: &str, batch: Batch) -> Result<(), (Batch, bool)> {
+fn send(client: &mut Client, ledger: &Ledger, batch: Batch) -> Result<(), (Batch, bool)> {
     let mut body = String::new();
     for (org, id) in &batch {
         ledger.sent.lock().unwrap().insert(id.clone(), *org);
-        body.push_str(&canary::event(ORGS[*org], id, time));
+        body.push_str(&canary::event(ORGS[*org], id, &ledger.time));
         body.push('\n');
     }
     let authorization = format!("Bearer {PRODUCER_TOKEN}");
@@ -66,14 +68,13 @@ fn send(client: &mut Client, ledger: &Ledger, time: &str, batch: Batch) -> Resul
 /// Sends batches until told to stop; a batch without an answer is sent again later, as a producer does.
 fn produce(url: &str, ledger: &Ledger, stop: &AtomicBool, unanswered: &Mutex<Vec<Batch>>) {
     let mut client = Client::new(url);
-    let time = rfc3339_now();
     while !stop.load(Ordering::SeqCst) {
         let left = unanswered.lock().unwrap().pop();
         let batch = left.unwrap_or_else(|| {
             let first = ledger.next.fetch_add(20, Ordering::SeqCst);
             (first..first + 20).map(|number| ((number % 2) as usize, format!("evt-{number}"))).collect()
         });
-        if let Err((batch, alive)) = send(&mut client, ledger, &time, batch) {
+        if let Err((batch, alive)) = send(&mut client, ledger, batch) {
             unanswered.lock().unwrap().push(batch);
             if !alive {
                 return;
@@ -84,7 +85,10 @@ fn produce(url: &str, ledger: &Ledger, stop: &AtomicBool, unanswered: &Mutex<Vec
 
 fn rfc3339_now() -> String {
     let seconds = Clock::system().now().wall.0 / 1000;
-    let output = std::process::Command::new("date").args(["-u", "-d", &format!("@{seconds}"), "+%FT%T.000Z"]).output().unwrap();
+    let output = std::process::Command::new("date")
+        .args(["-u", "-d", &format!("@{seconds}"), "+%FT%T.000Z"])
+        .output()
+        .unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -119,7 +123,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     }
     let receiver = Receiver::start(settings).await.unwrap();
     let workspace = Workspace::new(&receiver.url(), &Options::default());
-    let ledger = Ledger::default();
+    let ledger = Ledger { time: rfc3339_now(), ..Ledger::default() };
     let unanswered = Mutex::new(Vec::new());
     let points: Vec<&str> = flow::FAIL_POINTS.iter().chain(journal::failpoint::ALL).copied().collect();
     let hit_log = workspace.path().join("hits.log");
@@ -137,7 +141,6 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         let Some(mut daemon) = Daemon::start(&binary, &workspace, &environment) else {
             // Killed during recovery, which is as good a moment as any.
             assert!(point.is_some(), "the daemon did not start, see {}", log(&workspace));
-            killed_at.push(clock.now().wall);
             continue;
         };
         if let Some(status) = daemon.status() {
@@ -149,7 +152,6 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
             daemon.kill();
         } else {
             assert!(point.is_some(), "the daemon ended by itself, see {}", log(&workspace));
-            killed_at.push(clock.now().wall);
         }
     }
 
@@ -157,13 +159,17 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     let daemon = Daemon::start(&binary, &workspace, &[]).expect("starts after the last kill");
     let mut client = Client::new(&daemon.ingest);
     for batch in unanswered.lock().unwrap().drain(..) {
-        send(&mut client, &ledger, &rfc3339_now(), batch).expect("a healthy daemon takes what was left");
+        send(&mut client, &ledger, batch).expect("a healthy daemon takes what was left");
     }
     let wanted = ledger.acknowledged.lock().unwrap().len() as u64;
     let everything = receiver
         .wait_until(Duration::from_secs(120), |_| {
             receiver.with_audit(|audit| {
-                let shared: u64 = ORGS.iter().filter_map(|(_, id)| audit.feed(SHARED_TOKEN, id)).map(|f| f.len() as u64).sum();
+                let shared: u64 = ORGS
+                    .iter()
+                    .filter_map(|(_, id)| audit.feed(SHARED_TOKEN, id))
+                    .map(|f| f.len() as u64)
+                    .sum();
                 let own: u64 = ORGS
                     .iter()
                     .filter_map(|(name, id)| audit.feed(&workspace::token(name), id))
@@ -178,6 +184,13 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     assert_balanced(&status);
     assert_eq!(total(&status, "expired") + total(&status, "lost"), 0, "{status:#}");
 
+    // A process that dies at a fail point writes down when.
+    let text = std::fs::read_to_string(&hit_log).unwrap_or_default();
+    let at_points = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("killed_at "))
+        .map(|ms| UnixMillis(ms.parse().unwrap()));
+    killed_at.extend(at_points);
     judge(&receiver, &ledger, &killed_at);
     hits(&hit_log, &points, kills);
 }
@@ -202,15 +215,18 @@ fn judge(receiver: &Receiver, ledger: &Ledger, killed_at: &[UnixMillis]) {
                     assert_eq!(arrived.prev_seq, seq.checked_sub(1), "prev_seq of {name} {seq}");
                 }
                 for (id, org) in acknowledged.iter().filter(|(_, org)| **org == index) {
-                    assert!(by_id.contains_key(id.as_str()), "acknowledged and lost: {id} of organisation {org}");
+                    assert!(
+                        by_id.contains_key(id.as_str()),
+                        "acknowledged and lost: {id} of organisation {org}"
+                    );
                 }
             }
         }
         for repeat in audit.repeats() {
             assert!(repeat.equal, "a repeat differs: {repeat:?}");
-            let explained = killed_at
-                .iter()
-                .any(|kill| repeat.first_at <= kill.0 && kill.0 - repeat.first_at <= REPEAT_WINDOW_MS + WAY_BACK_MS);
+            let explained = killed_at.iter().any(|kill| {
+                repeat.first_at <= kill.0 && kill.0 - repeat.first_at <= REPEAT_WINDOW_MS + WAY_BACK_MS
+            });
             assert!(explained, "repeated without a kill shortly after its first delivery: {repeat:?}");
         }
         println!(

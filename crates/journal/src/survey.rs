@@ -99,7 +99,8 @@ pub(crate) fn survey(
     log: LogId,
 ) -> Result<Survey, SurveyError> {
     let mut surveyor = Surveyor { vfs, dir, partition, log, damages: Vec::new() };
-    let names = vfs.list(dir).map_err(|error| surveyor.io(&crate::shared::partition_name(partition), error))?;
+    let names =
+        vfs.list(dir).map_err(|error| surveyor.io(&crate::shared::partition_name(partition), error))?;
     let state = surveyor.state()?;
     let leftovers = names.iter().filter(|name| name.ends_with(".new")).cloned().collect();
     let mut opened = Vec::new();
@@ -110,11 +111,12 @@ pub(crate) fn survey(
     let mut segments = Vec::new();
     let mut row = None;
     let count = opened.len();
-    let nexts: Vec<_> = opened.iter().skip(1).map(|next| (next.base, next.header.map(|h| h.base_row))).collect();
+    let nexts: Vec<_> =
+        opened.iter().skip(1).map(|next| (next.base, next.header.map(|h| h.base_row))).collect();
     for (at, segment) in opened.into_iter().enumerate() {
         let next = nexts.get(at).copied();
         let Some(header) = segment.header else {
-            surveyor.unreadable(&segment, row, next, &state.losses);
+            surveyor.unreadable(&segment, row, next, &state);
             continue;
         };
         let content = surveyor.content(&segment, &header, next, &state.losses, at + 1 == count)?;
@@ -151,7 +153,9 @@ impl Content {
     pub(crate) fn end_row(&self, header: &SegmentHeader) -> Row {
         match self {
             Self::Sealed(trailer) => trailer.summary.end_row,
-            Self::Scanned(scanned) => scanned.blocks.last().map_or(header.base_row, |s| s.block.header().end_row()),
+            Self::Scanned(scanned) => {
+                scanned.blocks.last().map_or(header.base_row, |s| s.block.header().end_row())
+            }
         }
     }
 }
@@ -165,7 +169,14 @@ impl Surveyor<'_> {
         segment_label(self.partition, base)
     }
 
-    fn damage(&mut self, kind: DamageKind, base: LogPos, bytes: (u64, u64), rows: (Row, Row), detail: String) {
+    fn damage(
+        &mut self,
+        kind: DamageKind,
+        base: LogPos,
+        bytes: (u64, u64),
+        rows: (Row, Row),
+        detail: String,
+    ) {
         self.damages.push(Damage {
             partition: self.partition.0,
             file: self.label(base),
@@ -269,19 +280,22 @@ impl Surveyor<'_> {
         segment: &Opened,
         row: Option<Row>,
         next: Option<(LogPos, Option<Row>)>,
-        losses: &[Loss],
+        state: &PartitionState,
     ) {
-        if losses.iter().any(|loss| loss.from <= segment.base.0 && loss.to > segment.base.0) {
+        if state.losses.iter().any(|loss| loss.from <= segment.base.0 && loss.to > segment.base.0) {
             return;
         }
-        let most = segment.file_len / LEAST_PER_ROW;
+        // The newest one may have been cut short, too.
+        let limit = if state.newest == Some(segment.base.0) { state.newest_limit } else { 0 };
+        let bytes = segment.file_len.max(limit).max(1);
+        let most = bytes / LEAST_PER_ROW;
         let end = next.and_then(|(_, row)| row);
         // Of the oldest segment nobody tells the first row.
         let first = row.or_else(|| end.map(|end| Row(end.0.saturating_sub(most)))).unwrap_or_default();
         let bound = Row(first.0 + most);
         let detail = "neither the segment's header nor its first block can be read".to_owned();
         let rows = (first, end.unwrap_or(bound));
-        self.damage(DamageKind::Segment, segment.base, (0, segment.file_len), rows, detail);
+        self.damage(DamageKind::Segment, segment.base, (0, bytes), rows, detail);
         if let Some(damage) = self.damages.last_mut() {
             damage.upper_bound = end.is_none() || row.is_none();
         }
@@ -346,7 +360,12 @@ impl Surveyor<'_> {
             self.hole(header, &found.blocks, hole, next_row);
         }
         let blocks_end = found.blocks.last().map_or(HEADER_SPACE, Seen::end);
-        Scanned { blocks: found.blocks, proven: end.unwrap_or_else(|| header.pos_of(limit)), end: blocks_end, torn: 0 }
+        Scanned {
+            blocks: found.blocks,
+            proven: end.unwrap_or_else(|| header.pos_of(limit)),
+            end: blocks_end,
+            torn: 0,
+        }
     }
 
     /// The newest segment, which was being written when the process ended.

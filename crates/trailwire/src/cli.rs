@@ -48,7 +48,7 @@ pub enum Command {
         after_help = "Example:\n  trailwire run --config trailwire.yaml\n\nPrints one line `ready ingest=URL admin=URL` to standard output when it serves."
     )]
     Run(RunArgs),
-    /// See it work: recorded events, a receiver that checks, one screen. No network, no other servers.
+    /// Show the product on one screen: recorded real events, a journal, a receiver. Needs no network.
     Demo(demo::Args),
     /// Check the configuration without starting anything.
     #[command(after_help = "Example:\n  trailwire validate --config trailwire.yaml --json")]

@@ -1,4 +1,4 @@
-//! `trailwire demo`: gives the demo its daemon.
+//! `trailwire demo`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,22 +9,19 @@ use crate::demo::{self, Args, Served};
 use crate::run::Daemon;
 use crate::telemetry::{self, Format};
 
-/// Only what a person must see: the screen belongs to the demo.
-const LOG_FILTER: &str = "warn";
-
 /// Runs the demo with the product's own daemon.
 ///
 /// # Errors
 /// See [`demo::run`].
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
-    telemetry::start(Format::Pretty, LOG_FILTER)?;
+    telemetry::start(Format::Pretty, "warn")?;
     demo::run(args, start).await
 }
 
-async fn start(config: PathBuf, environment: BTreeMap<String, String>) -> anyhow::Result<Served> {
-    let configuration = load(&config, &environment)
-        .map_err(|_| anyhow::anyhow!("the demo's configuration in {} cannot be used", config.display()))?;
-    let daemon = Daemon::start(configuration, config, environment).await.map_err(|fault| fault.error)?;
+async fn start(path: PathBuf, environment: BTreeMap<String, String>) -> anyhow::Result<Served> {
+    let configuration =
+        load(&path, &environment).map_err(|_| anyhow::anyhow!("the demo's configuration cannot be used"))?;
+    let daemon = Daemon::start(configuration, path, environment).await.map_err(|fault| fault.error)?;
     Ok(Served {
         ingest: format!("http://{}", daemon.ingest),
         admin: format!("http://{}", daemon.admin),

@@ -4,10 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use api::budget::Budget;
-use api::status::{
-    JournalStatus, MemoryStatus, OrgText, PartitionStatus, SinkError, SinkState, SinkStatus, Status,
-    StatusSource, Time,
-};
+use api::status::{JournalStatus, MemoryStatus, PartitionStatus, SinkStatus, Status, StatusSource};
 use config::Memory;
 use flow::PartitionId;
 use flow::clock::{Clock, Moment};
@@ -126,39 +123,5 @@ impl StatusSource for Source {
 
 fn sink(status: lanes::SinkStatus) -> SinkStatus {
     let scope = status.org.clone().map_or(Scope::All, Scope::one);
-    SinkStatus {
-        org: status.org.map(OrgText),
-        name: status.name,
-        kind: status.kind.to_owned(),
-        state: match status.state {
-            lanes::SinkState::Live => SinkState::Live,
-            lanes::SinkState::CatchingUp => SinkState::CatchingUp,
-            lanes::SinkState::BackingOff => SinkState::BackingOff,
-            lanes::SinkState::Blocked => SinkState::Blocked,
-            lanes::SinkState::Paused => SinkState::Paused,
-            lanes::SinkState::Removed => SinkState::Removed,
-        },
-        stamped: status.stamped,
-        start: status.start,
-        delivered: status.counts.delivered,
-        filtered: status.counts.filtered,
-        grouped: status.counts.grouped,
-        dead_lettered: status.counts.dead_lettered,
-        discarded: status.counts.discarded,
-        expired: status.counts.expired,
-        lost: status.counts.lost,
-        pending: status.pending,
-        in_flight: status.in_flight,
-        retries: status.retries,
-        #[allow(clippy::cast_precision_loss, reason = "a lag in milliseconds is far below 2^53")]
-        lag_seconds: status.lag_ms as f64 / 1000.0,
-        last_success: status.last_success.map(Time),
-        last_error: status.last_error.map(|error| SinkError {
-            what: error.cause.what,
-            remedy: error.cause.remedy,
-            code: error.cause.code,
-            at: Some(Time(error.at)),
-        }),
-        scope,
-    }
+    SinkStatus::new(status, scope)
 }
