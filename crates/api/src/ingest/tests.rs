@@ -1,4 +1,5 @@
 mod hostile;
+mod secrets;
 
 use std::io::Write;
 use std::num::NonZeroU32;
@@ -290,4 +291,16 @@ async fn requests_beyond_the_drain_budget_are_cut() {
     assert!(busy.reply().await.is_none());
     assert_eq!(house.budget.used(), 0);
     let _kept: Arc<_> = house.ingest;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_are_decoded_off_the_sockets_threads() {
+    let house = house().await;
+    let body = events(0..20_000);
+    assert!(body.len() > 2 << 20);
+    let request = post(NDJSON, &body);
+    let (one, two) =
+        tokio::join!(once(house.listening.address, &request), once(house.listening.address, &request));
+    let sum = |field: &str| one.json()[field].as_u64().unwrap() + two.json()[field].as_u64().unwrap();
+    assert_eq!((sum("accepted"), sum("duplicates")), (20_000, 20_000));
 }
