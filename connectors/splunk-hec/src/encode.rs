@@ -8,10 +8,9 @@
 mod tests;
 
 use event::ids::ORG_ID_MAX;
+use event::raw::MAX_ID as EVENT_ID_MAX;
 use flow::sink::{RowView, Rows};
 
-/// A longer event id is left out of `fields`; the record has it in any case.
-const EVENT_ID_MAX: usize = 256;
 /// Digits of the largest number.
 const NUMBER_MAX: usize = 20;
 

@@ -64,7 +64,7 @@ impl HecSink {
         Ok(Self { encoder, settings, endpoint, target, shape, channel: Channel::new(), plain })
     }
 
-    async fn attempt(&self, delivery: &Delivery) -> Verdict {
+    async fn attempt(&self, delivery: &mut Delivery) -> Verdict {
         let token = match self.settings.token.read() {
             Ok(token) => token,
             Err(err) => {
@@ -86,7 +86,8 @@ impl HecSink {
         let rows = delivery.rows();
         let mut body = Vec::with_capacity(self.room(rows.bytes(), rows.count()));
         self.encoder.encode(rows, &delivery.delivery_id(), &mut body);
-        let bytes = body.len();
+        let (bytes, records) = (body.len(), rows.count());
+        delivery.release();
         let gzip = !self.plain.load(Ordering::Relaxed);
         let body = match gzip {
             true => match compressed(body).await {
@@ -123,7 +124,7 @@ impl HecSink {
             body: &reply.body,
         };
         let sent = Sent {
-            records: rows.count(),
+            records,
             bytes,
             gzip,
             channel_renewed,
@@ -152,9 +153,9 @@ impl Sink for HecSink {
         self.shape
     }
 
-    fn deliver(self: Arc<Self>, delivery: Delivery) -> BoxFuture<'static, Attempt> {
+    fn deliver(self: Arc<Self>, mut delivery: Delivery) -> BoxFuture<'static, Attempt> {
         Box::pin(async move {
-            let verdict = self.attempt(&delivery).await;
+            let verdict = self.attempt(&mut delivery).await;
             Attempt::Settled(delivery.settle(verdict))
         })
     }

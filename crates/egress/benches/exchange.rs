@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const REPLY: &[u8] = br#"{"text":"Success","code":0}"#;
 
@@ -139,10 +140,70 @@ fn measure<F: Future<Output = ()> + Send + 'static>(clients: usize, mut each: im
     })
 }
 
+/// A server with next to no memory of its own for a connection: what grows is the client's.
+fn serve_lean() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((mut tcp, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut last = [0; 1];
+                    // Every request ends in the one `!` of its body.
+                    while tcp.read_exact(&mut last).await.is_ok() {
+                        if last == *b"!" {
+                            tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+                        }
+                    }
+                });
+            }
+        });
+    });
+    address
+}
+
+/// Resident memory in KiB.
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn idle_memory() {
+    let address = serve_lean();
+    let allow = vec![Allow { net: "127.0.0.0/8".parse().unwrap(), plaintext: true }];
+    let client = Client::new(Policy { allow, ..Policy::default() }, Clock::system()).unwrap();
+    let uri = format!("http://{address}").parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut endpoints = Vec::new();
+        for step in 1..=4 {
+            let before = resident();
+            for _ in 0..1_000 {
+                let endpoint = client.endpoint("acme", &uri).unwrap();
+                let request = Request {
+                    method: Method::POST,
+                    target: PathAndQuery::from_static("/services/collector/event"),
+                    headers: headers(),
+                    body: Bytes::from_static(b"!"),
+                    timeout: Duration::from_secs(30),
+                };
+                endpoint.send(request).await.unwrap();
+                endpoints.push(endpoint);
+            }
+            println!("idle connection {step}000: {:.1} KiB each", (resident() - before) / 1_000.0);
+        }
+    });
+}
+
 fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return; // `cargo test` runs benches too
     }
+    idle_memory();
     let address = serve();
     println!("client      body B  clients   requests     req/s   user µs    sys µs");
     for (size, clients, total) in

@@ -305,6 +305,11 @@ impl SealedIndex {
         }
     }
 
+    /// Whether both tell the same of blocks and organisations.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        self.blocks == other.blocks && self.directory == other.directory && self.names == other.names
+    }
+
     /// Bytes held in memory.
     pub(crate) fn memory(&self) -> usize {
         let runs = if let Runs::InMemory(runs) = &self.runs { runs.len() } else { 0 };

@@ -2,10 +2,10 @@
 
 use flow::block::{ALIGN, Block, BlockKind, HEADER_LEN, Header};
 use flow::clock::UnixMillis;
-use flow::units::{LogPos, Row, RowRange, Seq};
+use flow::units::{LogPos, Row, Seq};
 use rustc_hash::FxHashMap;
 
-use crate::segment_header::SegmentHeader;
+use crate::segment_header::{HEADER_SPACE, SegmentHeader};
 
 /// One block of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +31,6 @@ impl BlockEntry {
             written_at: header.written_at,
             kind: header.kind,
         }
-    }
-
-    pub(crate) fn rows(&self) -> RowRange {
-        RowRange { start: self.base_row, end: self.end_row() }
     }
 
     pub(crate) fn end_row(&self) -> Row {
@@ -103,6 +99,8 @@ pub(crate) struct Index {
     pub(crate) summary: Summary,
     pub(crate) blocks: Vec<BlockEntry>,
     pub(crate) orgs: FxHashMap<Box<str>, OrgRuns>,
+    /// A block was not where the one before it ends.
+    broken: bool,
 }
 
 impl Index {
@@ -122,6 +120,7 @@ impl Index {
             },
             blocks: Vec::new(),
             orgs: FxHashMap::default(),
+            broken: false,
         }
     }
 
@@ -141,11 +140,15 @@ impl Index {
             org.rows += u64::from(run.count);
             org.bytes += u64::from(bytes);
         }
+        // Behind a lost part a snapshot is not complete, even if its end is there.
+        let before = self.blocks.last().map_or(HEADER_SPACE, BlockEntry::end);
+        self.broken |= u64::from(offset) != before;
+        let broken = self.broken;
         let summary = &mut self.summary;
         match header.kind {
             BlockKind::Rows => summary.record_bytes += u64::from(header.body_len),
             BlockKind::Snapshot if summary.snapshot_end == 0 => summary.snapshot_bytes += u64::from(header.body_len),
-            BlockKind::SnapshotEnd if summary.snapshot_end == 0 => summary.snapshot_end = entry.end(),
+            BlockKind::SnapshotEnd if summary.snapshot_end == 0 && !broken => summary.snapshot_end = entry.end(),
             _ => {}
         }
         summary.first_written = summary.first_written.min(header.written_at);

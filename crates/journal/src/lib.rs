@@ -15,16 +15,19 @@
 mod bytes_le;
 mod cache;
 mod damage;
+mod deep;
 mod extent;
 pub mod failpoint;
 mod fetch;
 mod footer;
 mod index;
+mod inspect;
 mod journal;
 mod limits;
 mod manifest;
 mod reader;
 mod recover;
+mod repair;
 mod replay;
 mod scan;
 mod seal;
@@ -36,15 +39,21 @@ mod state;
 mod survey;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod verify;
 pub mod vfs;
 mod writer;
 
 pub use damage::{Damage, DamageKind};
+pub use inspect::{
+    InspectReport, OrgReport, PartitionReport, RecordView, SegmentReport, VisitError, inspect, visit_records,
+};
 pub use journal::{Journal, OpenError, open};
 pub use manifest::{MAX_PARTITIONS, Manifest, ManifestError};
 pub use reader::Reader;
 pub use recover::Recovery;
+pub use repair::{RepairSummary, repair};
 pub use segment_header::LogId;
 pub use settings::{Entropy, Settings};
 pub use state::Loss;
+pub use verify::{Finding, Severity, verify};
 pub use writer::Writer;

@@ -48,6 +48,15 @@ impl Reader {
         self.shared(partition).map_or(Row(0), |shared| shared.view.read().end())
     }
 
+    /// Bytes of a partition's segments.
+    #[must_use]
+    pub fn disk_bytes(&self, partition: PartitionId) -> u64 {
+        let Some(shared) = self.shared(partition) else { return 0 };
+        let view = shared.view.read();
+        let sealed: u64 = view.sealed.iter().map(|sealed| sealed.file_len).sum();
+        sealed + view.active.as_ref().map_or(0, |active| active.index.summary.end.0.saturating_sub(active.header.base.0))
+    }
+
     pub(crate) fn shared(&self, partition: PartitionId) -> Option<&Arc<Shared>> {
         self.partitions.get(usize::from(partition.0))
     }
@@ -57,6 +66,11 @@ impl Reader {
 fn bounds(view: &View, scope: &Scope, from: Row) -> Result<Bounds, Slice> {
     let oldest = view.oldest();
     if from < oldest {
+        let lost = |loss: &&Loss| loss.org.is_none() && loss.rows().start <= from && from < loss.rows().end;
+        if let Some(loss) = view.losses.iter().find(lost) {
+            let rows = RowRange { start: from, end: loss.rows().end };
+            return Err(Slice::Gap { rows, reason: GapReason::Corruption });
+        }
         return Err(Slice::Gap { rows: RowRange { start: from, end: oldest }, reason: GapReason::Retention });
     }
     let end = view.end();

@@ -15,7 +15,7 @@ use crate::seal::seal;
 use crate::segment_header::{HEADER_SPACE, SegmentHeader, Sort};
 use crate::shared::{Sealed, segment_name, segment_path};
 use crate::space::Space;
-use crate::state::PartitionState;
+use crate::state::{PartitionState, after_losses};
 use crate::survey::{Content, Scanned, Segment, Survey};
 use crate::vfs::{Access, Vfs, read_up_to};
 
@@ -80,13 +80,14 @@ impl Recoverer<'_> {
                 }
             }
         }
-        // Positions of accepted losses are never used again: a loss must not excuse damage to what comes later.
-        let lost = state.losses.iter().map(|loss| loss.to).max().unwrap_or(0);
-        let lost_row = state.losses.iter().map(|loss| loss.end_row).max().unwrap_or(0);
         let last = sealed.back().map(|s: &Arc<Sealed>| s.trailer.summary);
+        let (end, end_row) = last.map_or((LogPos(0), Row(0)), |summary| (summary.end, summary.end_row));
+        // Rows and positions that were lost at the very end are not given out again.
+        let lost = state.losses.iter().filter(|loss| loss.from >= end.0);
+        let lost_row = lost.map(|loss| loss.end_row).max().unwrap_or(0);
         Ok(Recovered {
-            end: LogPos(last.map_or(0, |s| s.end.0).max(lost)),
-            end_row: Row(last.map_or(0, |s| s.end_row.0).max(lost_row)),
+            end: after_losses(&state.losses, end),
+            end_row: end_row.max(Row(lost_row)),
             sealed,
             state,
             what,

@@ -85,15 +85,17 @@ pub(crate) fn block_at(
     Ok(Block::from_table(Bytes::from(bytes)))
 }
 
-/// Reads the whole block behind `seen` and checks every record of it.
-pub(crate) fn whole_block(file: &dyn VfsFile, seen: &Seen) -> io::Result<Result<Block, BlockFault>> {
+/// Reads the body behind `seen`; nothing of it is checked, and it may be cut short.
+pub(crate) fn with_body(file: &dyn VfsFile, seen: &Seen) -> io::Result<Block> {
     let header = seen.block.header();
     let body = read_up_to(file, seen.offset + header.table_end() as u64, header.body_len as usize)?;
-    if body.len() < header.body_len as usize {
-        return Ok(Err(BlockFault::Short));
-    }
-    let block = seen.block.clone().with_body(Bytes::from(body), 0);
-    Ok(block.check_body().map(|()| block))
+    Ok(seen.block.clone().with_body(Bytes::from(body), 0))
+}
+
+/// Whether the whole block behind `seen` is there, every record of it as its checksum says.
+pub(crate) fn is_whole(file: &dyn VfsFile, seen: &Seen) -> io::Result<bool> {
+    let block = with_body(file, seen)?;
+    Ok(block.body().len() == seen.block.header().body_len as usize && block.check_body().is_ok())
 }
 
 /// Walks through the blocks from `start` to `limit` (offsets in the file). Holes that `losses` cover are passed
@@ -110,6 +112,14 @@ pub(crate) fn scan(
     let mut row = segment.base_row;
     let mut after_hole = false;
     while offset < limit {
+        let pos = segment.pos_of(offset);
+        // Asked first: of a lost control block the header may be good.
+        if let Some(loss) = losses.iter().find(|loss| loss.bytes().0 == pos && loss.bytes().1 > pos) {
+            offset = segment.offset_of(loss.bytes().1);
+            row = row.max(loss.rows().end);
+            after_hole = true;
+            continue;
+        }
         let fault = match block_at(file, segment, offset, limit)? {
             Ok(block) if in_order(&block, row, after_hole) => {
                 row = block.header().end_row();
@@ -123,12 +133,6 @@ pub(crate) fn scan(
             Err(fault) => fault,
         };
         after_hole = true;
-        let pos = segment.pos_of(offset);
-        if let Some(loss) = losses.iter().find(|loss| loss.bytes().0 == pos && loss.bytes().1 > pos) {
-            offset = segment.offset_of(loss.bytes().1);
-            row = row.max(loss.rows().end);
-            continue;
-        }
         let next = next_block(file, segment, offset + ALIGN as u64, limit, row)?;
         found.holes.push(Hole { from: offset, to: next.unwrap_or(limit), row, fault, followed: next.is_some() });
         offset = next.unwrap_or(limit);

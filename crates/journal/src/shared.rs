@@ -65,11 +65,13 @@ pub(crate) struct View {
 impl View {
     /// The oldest row that was not expired.
     pub(crate) fn oldest(&self) -> Row {
-        match (self.sealed.front(), &self.active) {
-            (Some(sealed), _) => sealed.header.base_row,
-            (None, Some(active)) => active.header.base_row,
-            (None, None) => Row(0),
-        }
+        self.oldest_place().0
+    }
+
+    /// Where the oldest segment begins.
+    pub(crate) fn oldest_place(&self) -> (Row, LogPos) {
+        let header = self.sealed.front().map(|s| &s.header).or(self.active.as_ref().map(|active| &active.header));
+        header.map_or((Row(0), LogPos(0)), |header| (header.base_row, header.base))
     }
 
     /// One past the last durable row.

@@ -54,11 +54,23 @@ impl Loss {
     }
 }
 
+/// Where readable blocks go on behind `pos`, which is the same unless accepted losses begin there.
+pub(crate) fn after_losses(losses: &[Loss], pos: LogPos) -> LogPos {
+    let mut pos = pos;
+    while let Some(loss) = losses.iter().find(|loss| loss.from == pos.0 && loss.to > loss.from) {
+        pos = LogPos(loss.to);
+    }
+    pos
+}
+
 /// The content of `state.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct PartitionState {
     /// Base position of the newest published segment.
     pub(crate) newest: Option<u64>,
+    /// How large it may become, in bytes: bounds what is lost when it vanishes.
+    #[serde(default)]
+    pub(crate) newest_limit: u64,
     /// Ascending.
     pub(crate) losses: Vec<Loss>,
 }

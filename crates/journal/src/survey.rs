@@ -6,11 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flow::block::{Block, BlockFault, BlockKind, parse_header};
+use flow::block::{BlockFault, BlockKind, parse_header};
 use flow::units::{LogPos, PartitionId, Row};
 
 use crate::damage::{Damage, DamageKind};
 use crate::footer::{FooterFault, Trailer};
+use crate::index::Index;
 use crate::scan::{self, Hole, Scan, Seen};
 use crate::segment_header::{HEADER_LEN, HEADER_SPACE, HeaderFault, LogId, SegmentHeader, Sort};
 use crate::shared::{segment_base, segment_label};
@@ -19,8 +20,6 @@ use crate::vfs::{Access, Vfs, VfsFile, read_up_to};
 
 /// The fewest bytes that a record takes with its entries, for an upper bound of how many there were.
 const LEAST_PER_ROW: u64 = 96;
-/// What a vanished segment may have held at most: its real size is unknown.
-const LARGEST_SEGMENT: u64 = 1 << 30;
 
 /// Why a partition cannot be looked at at all.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +67,6 @@ pub(crate) struct Segment {
 /// What there is in a partition's folder.
 #[derive(Debug)]
 pub(crate) struct Survey {
-    pub(crate) partition: PartitionId,
     /// Readable segments, oldest first.
     pub(crate) segments: Vec<Segment>,
     pub(crate) state: PartitionState,
@@ -116,7 +114,7 @@ pub(crate) fn survey(
     for (at, segment) in opened.into_iter().enumerate() {
         let next = nexts.get(at).copied();
         let Some(header) = segment.header else {
-            surveyor.unreadable(&segment, row, next, &state.losses);
+            surveyor.unreadable(&segment, row, next, &state);
             continue;
         };
         let content = surveyor.content(&segment, &header, next, &state.losses, at + 1 == count)?;
@@ -124,7 +122,28 @@ pub(crate) fn survey(
         let Opened { path, file, file_len, .. } = segment;
         segments.push(Segment { header, path, file, file_len, content });
     }
-    Ok(Survey { partition, segments, state, damages: surveyor.damages, leftovers })
+    let mut damages = surveyor.damages;
+    for missing in damages.iter_mut().filter(|damage| damage.kind == DamageKind::Missing) {
+        let row = row.unwrap_or_default().0;
+        (missing.first_row, missing.end_row) = (row, row + missing.to / LEAST_PER_ROW);
+    }
+    Ok(Survey { segments, state, damages, leftovers })
+}
+
+impl Segment {
+    /// Whether it holds a complete snapshot.
+    pub(crate) fn has_snapshot(&self) -> bool {
+        match &self.content {
+            Content::Sealed(trailer) => trailer.summary.snapshot_end > 0,
+            Content::Scanned(scanned) => {
+                let mut index = Index::new(&self.header);
+                for seen in &scanned.blocks {
+                    index.add(&seen.block, u32::try_from(seen.offset).unwrap_or(u32::MAX));
+                }
+                index.summary.snapshot_end > 0
+            }
+        }
+    }
 }
 
 impl Content {
@@ -235,9 +254,10 @@ impl Surveyor<'_> {
         let there = opened.last().is_some_and(|last| last.base.0 >= newest)
             || state.losses.iter().any(|loss| loss.from <= newest && loss.to > newest);
         if !there {
-            // Rows of the segment before are not known yet; the repair fills them in.
+            // The rows follow once the segments before are read.
             let detail = "the newest segment is missing: it was there when state.json was written".to_owned();
-            self.damage(DamageKind::Missing, LogPos(newest), (0, LARGEST_SEGMENT), (Row(0), Row(0)), detail);
+            let bytes = (0, state.newest_limit.max(1));
+            self.damage(DamageKind::Missing, LogPos(newest), bytes, (Row(0), Row(0)), detail);
             if let Some(damage) = self.damages.last_mut() {
                 damage.upper_bound = true;
             }
@@ -249,19 +269,24 @@ impl Surveyor<'_> {
         segment: &Opened,
         row: Option<Row>,
         next: Option<(LogPos, Option<Row>)>,
-        losses: &[Loss],
+        state: &PartitionState,
     ) {
-        if losses.iter().any(|loss| loss.from <= segment.base.0 && loss.to > segment.base.0) {
+        if state.losses.iter().any(|loss| loss.from <= segment.base.0 && loss.to > segment.base.0) {
             return;
         }
-        let first = row.unwrap_or_default();
-        let bound = Row(first.0 + segment.file_len / LEAST_PER_ROW);
+        // The newest one may have been cut short, too.
+        let limit = if state.newest == Some(segment.base.0) { state.newest_limit } else { 0 };
+        let bytes = segment.file_len.max(limit).max(1);
+        let most = bytes / LEAST_PER_ROW;
         let end = next.and_then(|(_, row)| row);
+        // Of the oldest segment nobody tells the first row.
+        let first = row.or_else(|| end.map(|end| Row(end.0.saturating_sub(most)))).unwrap_or_default();
+        let bound = Row(first.0 + most);
         let detail = "neither the segment's header nor its first block can be read".to_owned();
         let rows = (first, end.unwrap_or(bound));
-        self.damage(DamageKind::Segment, segment.base, (0, segment.file_len), rows, detail);
+        self.damage(DamageKind::Segment, segment.base, (0, bytes), rows, detail);
         if let Some(damage) = self.damages.last_mut() {
-            damage.upper_bound = end.is_none();
+            damage.upper_bound = end.is_none() || row.is_none();
         }
     }
 
@@ -280,8 +305,13 @@ impl Surveyor<'_> {
             Ok(trailer) if follows(&trailer, next, losses) => {
                 // Only the newest footer can be torn: later segments begin after a footer is synced. A damaged part of
                 // an older one is found, and rebuilt in memory, when it is needed.
-                if next.is_some() || trailer.verify(&*segment.file).is_ok() {
+                if next.is_some() {
                     return Ok(Content::Sealed(trailer));
+                }
+                match trailer.verify(&*segment.file) {
+                    Ok(()) => return Ok(Content::Sealed(trailer)),
+                    Err(FooterFault::Io(error)) => return Err(wrap(error)),
+                    Err(_) => {}
                 }
                 // The blocks were synced before the footer was begun, so it still proves them.
                 sealed_end = Some(trailer.summary.end);
@@ -299,12 +329,6 @@ impl Surveyor<'_> {
         };
         let limit = known_end.map_or(segment.file_len, |end| header.offset_of(end));
         let found = scan::scan(&*segment.file, header, HEADER_SPACE, limit, losses).map_err(wrap)?;
-        if let Some(BlockFault::Newer(version)) =
-            found.holes.first().filter(|hole| hole.from == HEADER_SPACE).map(|hole| hole.fault)
-        {
-            let detail = BlockFault::Newer(version).to_string();
-            return Err(SurveyError::Newer { file: self.label(segment.base), detail });
-        }
         if known_end.is_some() || !last {
             Ok(Content::Scanned(self.closed(header, found, known_end, next.and_then(|(_, row)| row), limit)))
         } else {
@@ -348,7 +372,7 @@ impl Surveyor<'_> {
             }
         }
         for seen in found.blocks.iter().filter(|seen| seen.offset >= proven_at && seen.offset < cut) {
-            if scan::whole_block(&*segment.file, seen)?.is_err() {
+            if !scan::is_whole(&*segment.file, seen)? {
                 cut = cut.min(seen.offset);
                 break;
             }
@@ -375,8 +399,12 @@ impl Surveyor<'_> {
             .map(|seen| seen.block.header().base_row)
             .or(next_row)
             .unwrap_or(hole.row);
-        let kind = DamageKind::Blocks;
-        self.damage(kind, header.base, (hole.from, hole.to), (hole.row, end), hole.fault.to_string());
+        let detail = match hole.fault {
+            // A newer block comes in a newer segment only, so here it is a flipped bit.
+            BlockFault::Newer(version) => format!("impossible block version {version}"),
+            fault => fault.to_string(),
+        };
+        self.damage(DamageKind::Blocks, header.base, (hole.from, hole.to), (hole.row, end), detail);
     }
 }
 
@@ -387,7 +415,7 @@ fn follows(trailer: &Trailer, next: Option<(LogPos, Option<Row>)>, losses: &[Los
     if summary.end == base {
         return row.is_none_or(|row| row == summary.end_row || covered(losses, summary.end_row, row));
     }
-    losses.iter().any(|loss| loss.from == summary.end.0 && loss.to >= base.0)
+    state::after_losses(losses, summary.end) >= base
 }
 
 fn covered(losses: &[Loss], from: Row, to: Row) -> bool {
@@ -410,17 +438,4 @@ fn torn_bytes(file: &dyn VfsFile, from: u64, limit: u64) -> io::Result<u64> {
         at += bytes.len() as u64;
     }
     Ok(last - from)
-}
-
-/// The records of a readable block that do not match their checksums, as (index, organisation).
-pub(crate) fn bad_records(block: &Block) -> Vec<(u32, String)> {
-    let mut bad = Vec::new();
-    for run in block.runs() {
-        for index in run.first..run.first.saturating_add(run.count) {
-            if block.check_record(index).is_err() {
-                bad.push((index, run.org.to_owned()));
-            }
-        }
-    }
-    bad
 }

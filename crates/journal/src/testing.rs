@@ -57,7 +57,9 @@ impl Owner {
         if let Some(error) = broken {
             return Err(error);
         }
-        let (seqs, next_row, controls, index) = state;
+        let (seqs, _, controls, index) = state;
+        // Not the last block's: behind it rows may have been declared lost.
+        let next_row = writer.next_row().0;
         Ok(Self { writer, seqs, next_row, controls, now, index })
     }
 

@@ -208,6 +208,10 @@ impl Writer {
         vfs.sync_dir(dir)?;
         crate::failpoint::at("journal::publish::dir_sync::after")?;
         self.state.newest = Some(base.0);
+        self.state.newest_limit = self.segment_bytes.saturating_add(flow::block::MAX_BLOCK as u64);
+        // Losses that retention has passed are told as expired.
+        let (row, pos) = self.shared.view.read().oldest_place();
+        self.state.losses.retain(|loss| loss.end_row > row.0 || loss.to > pos.0);
         let state = &self.state;
         self.space.make_room(|| state.write(vfs, dir))?;
         crate::failpoint::at("journal::publish::after")?;

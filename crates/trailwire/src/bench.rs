@@ -18,9 +18,10 @@ mod process;
 mod rig;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Subcommand;
+
+use crate::cli::Exit;
 
 pub use collector::Args as CollectorArgs;
 pub use load::Args as LoadArgs;
@@ -101,7 +102,7 @@ pub(crate) struct JobArgs {
 ///
 /// # Errors
 /// A process does not start, ends early or stands still.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         match args.bench {
@@ -117,7 +118,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         print!("{report}");
     }
-    Ok(if args.gate && !report.passed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if args.gate && !report.passed() { Exit::Failure } else { Exit::Success })
 }
 
 /// Runs the hidden command `bench-load`.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::{bench, demo, generate};
+
 /// What went wrong, as an exit code. 2 is clap's for a wrong command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -44,9 +46,21 @@ pub enum Command {
     /// Take events in and deliver them, until SIGTERM or Ctrl-C.
     #[command(after_help = "Example:\n  trailwire run --config trailwire.yaml\n\nPrints one line `ready ingest=URL admin=URL` to standard output when it serves.")]
     Run(RunArgs),
+    /// Show the product on one screen: recorded real events, a journal, a receiver. Needs no network.
+    Demo(demo::Args),
     /// Check the configuration without starting anything.
     #[command(after_help = "Example:\n  trailwire validate --config trailwire.yaml --json")]
     Validate(ValidateArgs),
+    /// Make raw events for trying things out.
+    Generate(generate::Args),
+    /// Measure this build on this machine.
+    Bench(bench::Args),
+    /// The load process of a bench.
+    #[command(hide = true)]
+    BenchLoad(bench::LoadArgs),
+    /// The receiver process of a bench.
+    #[command(hide = true)]
+    BenchReceiver(bench::CollectorArgs),
     /// Store the events of a file (or `-` for standard input) in the journal of a daemon that does not run.
     #[command(after_help = "Examples:\n  trailwire ingest events.ndjson --config trailwire.yaml --producer gateway\n  zstd -dc events.ndjson.zst | trailwire ingest - --config trailwire.yaml --producer gateway\n\nFor a daemon that runs, POST to its /v1/events instead.")]
     Ingest(IngestArgs),
@@ -81,6 +95,7 @@ pub struct ConfigArgs {
 /// `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
+    /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Also read events from standard input, as this producer, line by line.
@@ -94,6 +109,7 @@ pub struct RunArgs {
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
+    /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigArgs,
     /// One JSON object instead of text.
@@ -106,6 +122,7 @@ pub struct ValidateArgs {
 pub struct IngestArgs {
     /// The file of NDJSON, or `-`.
     pub file: PathBuf,
+    /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigArgs,
     /// The producer under whose rights the events come.
@@ -122,6 +139,7 @@ pub enum SinksCommand {
     /// What is configured.
     #[command(after_help = "Example:\n  trailwire sinks list --config trailwire.yaml")]
     List {
+        /// Where the configuration is.
         #[command(flatten)]
         config: ConfigArgs,
         /// JSON instead of text.
@@ -131,6 +149,7 @@ pub enum SinksCommand {
     /// How each sink of the running daemon is doing.
     #[command(after_help = "Example:\n  trailwire sinks status --config trailwire.yaml\n\nThe admin token, if one is configured, is taken from TRAILWIRE_ADMIN_TOKEN.")]
     Status {
+        /// Where the configuration is.
         #[command(flatten)]
         config: ConfigArgs,
         /// The daemon's admin listener, if it is not where the configuration says.

@@ -1,6 +1,9 @@
-//! The commands that only look: they read files or ask a running daemon, print, and end.
+//! One module per command, and what they share.
 
+pub mod demo;
+pub mod ingest;
 pub mod journal;
+pub mod run;
 pub mod schema;
 pub mod sinks;
 pub mod validate;
@@ -8,8 +11,33 @@ pub mod validate;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::cli::Exit;
+use crate::cli::{Cli, Command, Exit};
 use crate::sinks::{Configuration, types};
+use crate::{bench, generate};
+
+/// Runs a command.
+///
+/// # Errors
+/// What went wrong, for a person to read.
+pub fn dispatch(cli: Cli, environment: BTreeMap<String, String>) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Run(args) => block_on(run::run(args, environment)),
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::Ingest(args) => block_on(ingest::run(args, environment)),
+        Command::Validate(args) => Ok(validate::run(&args, &environment)),
+        Command::Sinks { command } => block_on(sinks::run(&command, &environment)),
+        Command::Journal { command } => journal::run(&command),
+        Command::Schema { of } => Ok(schema::run(of)),
+        Command::Generate(args) => generate::run(&args).map(|()| Exit::Success),
+        Command::Bench(args) => bench::run(args),
+        Command::BenchLoad(args) => bench::run_load(args).map(|()| Exit::Success),
+        Command::BenchReceiver(args) => bench::run_collector(&args).map(|()| Exit::Success),
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}
 
 /// The process's environment. This is the only place that reads it.
 #[must_use]

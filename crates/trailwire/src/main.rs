@@ -1,41 +1,29 @@
-//! The `trailwire` command.
+//! The binary: reads the command line and the environment, runs a command, ends with its exit code.
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use trailwire::{bench, generate};
+use clap::Parser;
+use trailwire::cli::{Cli, Exit};
+use trailwire::commands;
 
-#[derive(Debug, Parser)]
-#[command(
-    name = "trailwire",
-    version,
-    about = "Tells a security team what third-party apps do with its data"
-)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
+/// Blocks and bodies of megabytes come and go; this allocator keeps their pages instead of giving them back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Make raw events for trying things out.
-    Generate(generate::Args),
-    /// Measure this build on this machine.
-    Bench(bench::Args),
-    /// The load process of a bench.
-    #[command(hide = true)]
-    BenchLoad(bench::LoadArgs),
-    /// The receiver process of a bench.
-    #[command(hide = true)]
-    BenchReceiver(bench::CollectorArgs),
-}
-
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
-        Command::Generate(args) => generate::run(&args)?,
-        Command::Bench(args) => return bench::run(args),
-        Command::BenchLoad(args) => bench::run_load(args)?,
-        Command::BenchReceiver(args) => bench::run_collector(&args)?,
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = commands::environment();
+    #[cfg(feature = "failpoints")]
+    if let Err(error) = trailwire::failpoints::arm(&environment) {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(Exit::Failure as u8);
     }
-    Ok(ExitCode::SUCCESS)
+    let exit = match commands::dispatch(cli, environment) {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Exit::Failure
+        }
+    };
+    ExitCode::from(exit as u8)
 }

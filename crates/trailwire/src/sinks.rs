@@ -38,7 +38,7 @@ pub fn specs(loaded: &Configuration, client: &egress::Client) -> Vec<SinkSpec> {
 fn spec(sink: &SinkConfig<SinkSettings>, client: &egress::Client) -> SinkSpec {
     let scope = match &sink.orgs {
         Selection::All => Scope::All,
-        Selection::Only(orgs) => Scope::Orgs(Arc::new(orgs.iter().cloned().collect::<BTreeSet<_>>())),
+        Selection::These(orgs) => Scope::Orgs(Arc::new(orgs.iter().cloned().collect::<BTreeSet<_>>())),
     };
     let tenant = sink.owner.as_ref().map_or("*", |owner| owner.as_str());
     let SinkSettings::SplunkHec(settings) = &sink.settings;
