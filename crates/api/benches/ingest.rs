@@ -3,7 +3,13 @@
 //!
 //! Run it with `cargo bench -p api`. Linux only: thread times come from `/proc`.
 
-#![allow(missing_docs, reason = "a benchmark")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a benchmark"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
