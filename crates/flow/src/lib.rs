@@ -40,4 +40,9 @@ pub const FAIL_POINTS: &[&str] = &[
     "owner::sync::before",
     "owner::sync::after",
     "owner::answer::before",
+    "lane::send::before",
+    "lane::settle::before",
+    "lane::settle::after",
+    "lane::commit::before",
+    "lane::commit::after",
 ];
