@@ -131,7 +131,12 @@ impl Plan {
                 };
                 let read = match utf8 {
                     Some(text) => Reader::new(&mut sink.scratch).read(text, &mut event),
-                    None => Err(Box::new(Problem { code: Code::BadUtf8, at: valid_up_to(bytes), member: "", note: "" })),
+                    None => Err(Box::new(Problem {
+                        code: Code::BadUtf8,
+                        at: valid_up_to(bytes),
+                        member: "",
+                        note: "",
+                    })),
                 };
                 match read {
                     Ok(()) => self.event(&mut event, line, bytes.len(), &moment, input, sink),
@@ -145,8 +150,9 @@ impl Plan {
 
     fn document(&self, input: &mut Input<'_>, sink: &mut Decoded) -> Result<(), BodyFault> {
         let moment = Moment::of(input);
-        let text = std::str::from_utf8(input.body)
-            .map_err(|e| BodyFault::broken(&format!("it is not valid UTF-8 (byte {})", e.valid_up_to() + 1)))?;
+        let text = std::str::from_utf8(input.body).map_err(|e| {
+            BodyFault::broken(&format!("it is not valid UTF-8 (byte {})", e.valid_up_to() + 1))
+        })?;
         let mut at = skip_blank(text, 0);
         if !text.as_bytes().get(at..).unwrap_or_default().starts_with(b"[") {
             at = self.element(text, at, 1, &moment, input, sink)?;
@@ -154,7 +160,9 @@ impl Plan {
             return if at == text.len() {
                 Ok(())
             } else {
-                Err(BodyFault::broken("there is more than one value; send one a line as application/x-ndjson"))
+                Err(BodyFault::broken(
+                    "there is more than one value; send one a line as application/x-ndjson",
+                ))
             };
         }
         at = skip_blank(text, at + 1);

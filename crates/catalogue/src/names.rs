@@ -39,7 +39,10 @@ impl<const SLOTS: usize> Names<SLOTS> {
             }
             at += 1;
         }
-        assert!(start == text.len() && count * 2 <= SLOTS, "the text ends with a line end and fills half the slots");
+        assert!(
+            start == text.len() && count * 2 <= SLOTS,
+            "the text ends with a line end and fills half the slots"
+        );
         Self { text, slots }
     }
 
@@ -78,7 +81,9 @@ const fn slot_of(name: &[u8]) -> usize {
     let (first, last) = match (name.first_chunk(), name.last_chunk()) {
         (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
         _ => match (name.first_chunk(), name.last_chunk()) {
-            (Some(first), Some(last)) => (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64),
+            (Some(first), Some(last)) => {
+                (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64)
+            }
             _ => match name {
                 [a] => (*a as u64, 0),
                 [a, b] => (*a as u64, *b as u64),

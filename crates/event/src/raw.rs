@@ -291,12 +291,22 @@ impl<'s> Reader<'s> {
     ///
     /// # Errors
     /// [`Problem`]: the event is refused. Where it ends, [`Reader::skip`] tells.
-    pub fn read_at<'a>(&mut self, text: &'a str, at: usize, event: &mut RawEvent<'a>) -> Result<usize, Box<Problem>> {
+    pub fn read_at<'a>(
+        &mut self,
+        text: &'a str,
+        at: usize,
+        event: &mut RawEvent<'a>,
+    ) -> Result<usize, Box<Problem>> {
         let mut scanner = scan::Scanner::new(text.as_bytes(), at, self.scratch);
         scanner.event(event)?;
         let end = scanner.at;
         if end - at > MAX_EVENT {
-            return Err(Box::new(Problem { code: Code::EventTooLarge, at: at + MAX_EVENT, member: "", note: "" }));
+            return Err(Box::new(Problem {
+                code: Code::EventTooLarge,
+                at: at + MAX_EVENT,
+                member: "",
+                note: "",
+            }));
         }
         Ok(end)
     }

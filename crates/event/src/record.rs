@@ -129,11 +129,14 @@ impl Tail<'_> {
         } else {
             put_text(out, facts.time_text);
         }
-        put(out, match self.time_mark {
-            None => b"\"".as_slice(),
-            Some(TimeMark::Past) => b"\",\"time_mark\":\"past\"",
-            Some(TimeMark::Future) => b"\",\"time_mark\":\"future\"",
-        });
+        put(
+            out,
+            match self.time_mark {
+                None => b"\"".as_slice(),
+                Some(TimeMark::Past) => b"\",\"time_mark\":\"past\"",
+                Some(TimeMark::Future) => b"\",\"time_mark\":\"future\"",
+            },
+        );
         member(out, b",\"org_id\":\"", facts.org_id);
         member(out, b",\"site_id\":\"", facts.site_id);
         member(out, b",\"site\":\"", facts.site);
@@ -165,11 +168,14 @@ impl Tail<'_> {
             member(out, b",\"installation_id\":\"", app.installation_id);
             member(out, b",\"environment\":\"", app.environment);
             member(out, b",\"version\":\"", app.version);
-            put(out, match self.attribution {
-                Attribution::Declared => b",\"attribution\":\"declared\"".as_slice(),
-                Attribution::Rule => b",\"attribution\":\"rule\"",
-                Attribution::None => b",\"attribution\":\"none\"",
-            });
+            put(
+                out,
+                match self.attribution {
+                    Attribution::Declared => b",\"attribution\":\"declared\"".as_slice(),
+                    Attribution::Rule => b",\"attribution\":\"rule\"",
+                    Attribution::None => b",\"attribution\":\"none\"",
+                },
+            );
         });
     }
 
@@ -265,18 +271,27 @@ impl Tail<'_> {
     }
 
     fn closing(&self, out: &mut Vec<u8>) {
-        put(out, match self.facts.response.status {
-            200..=399 => b",\"outcome\":\"success\",\"provenance\":{\"source\":\"".as_slice(),
-            400..=599 => b",\"outcome\":\"failure\",\"provenance\":{\"source\":\"",
-            _ => b",\"outcome\":\"unknown\",\"provenance\":{\"source\":\"",
-        });
+        put(
+            out,
+            match self.facts.response.status {
+                200..=399 => b",\"outcome\":\"success\",\"provenance\":{\"source\":\"".as_slice(),
+                400..=599 => b",\"outcome\":\"failure\",\"provenance\":{\"source\":\"",
+                _ => b",\"outcome\":\"unknown\",\"provenance\":{\"source\":\"",
+            },
+        );
         write_escaped(self.source.as_bytes(), out);
-        put(out, match self.asserted_by {
-            AssertedBy::Platform => b"\",\"asserted_by\":\"platform\",\"fidelity\":\"".as_slice(),
-            AssertedBy::Proxy => b"\",\"asserted_by\":\"proxy\",\"fidelity\":\"",
-            AssertedBy::Vendor => b"\",\"asserted_by\":\"vendor\",\"fidelity\":\"",
-        });
-        put(out, if self.complete { b"full\"},\"producer\":\"".as_slice() } else { b"partial\"},\"producer\":\"" });
+        put(
+            out,
+            match self.asserted_by {
+                AssertedBy::Platform => b"\",\"asserted_by\":\"platform\",\"fidelity\":\"".as_slice(),
+                AssertedBy::Proxy => b"\",\"asserted_by\":\"proxy\",\"fidelity\":\"",
+                AssertedBy::Vendor => b"\",\"asserted_by\":\"vendor\",\"fidelity\":\"",
+            },
+        );
+        put(
+            out,
+            if self.complete { b"full\"},\"producer\":\"".as_slice() } else { b"partial\"},\"producer\":\"" },
+        );
         write_escaped(self.producer.as_bytes(), out);
         put(out, b"\",\"redaction\":{\"policy\":\"");
         put(out, self.policy.as_bytes());

@@ -60,7 +60,9 @@ impl<K: Hash + Eq + Copy, V: ?Sized> Cache<K, V> {
         }
         // A linear search: the entries are segments, hundreds at most, and this happens after a read from disk.
         while inner.weight > self.limit {
-            let Some(oldest) = inner.entries.iter().min_by_key(|(_, e)| e.used).map(|(k, _)| *k) else { break };
+            let Some(oldest) = inner.entries.iter().min_by_key(|(_, e)| e.used).map(|(k, _)| *k) else {
+                break;
+            };
             if let Some(old) = inner.entries.remove(&oldest) {
                 inner.weight -= old.weight;
             }

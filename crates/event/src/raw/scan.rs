@@ -175,7 +175,12 @@ impl<'a, 's> Scanner<'a, 's> {
 
     /// The rest of a string that has an escape, is broken, or lies at the end of the text.
     #[inline(never)]
-    fn unusual_string(&mut self, start: usize, mut at: usize, mut marks: u8) -> Result<Text<'a>, Box<Problem>> {
+    fn unusual_string(
+        &mut self,
+        start: usize,
+        mut at: usize,
+        mut marks: u8,
+    ) -> Result<Text<'a>, Box<Problem>> {
         loop {
             let masks = match self.chunk(at) {
                 Some(chunk) => classify(chunk),
@@ -212,15 +217,16 @@ impl<'a, 's> Scanner<'a, 's> {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
             Some(b'u') => {
                 let unit = |from| self.bytes.get(from..from + 4).and_then(hex4);
-                let unpaired = || {
-                    Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" })
-                };
+                let unpaired =
+                    || Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" });
                 match unit(self.at + 2) {
-                    Some(0xd800..=0xdbff) => match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
-                        (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
-                        _ if self.lenient => Ok(6),
-                        _ => Err(unpaired()),
-                    },
+                    Some(0xd800..=0xdbff) => {
+                        match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
+                            (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
+                            _ if self.lenient => Ok(6),
+                            _ => Err(unpaired()),
+                        }
+                    }
                     Some(0xdc00..=0xdfff) if !self.lenient => Err(unpaired()),
                     Some(_) => Ok(6),
                     None => Err(self.bad_json("four hexadecimal digits belong behind \\u")),
@@ -389,14 +395,22 @@ impl<'a, 's> Scanner<'a, 's> {
             names.sort_unstable_by_key(|name| (name.hash, name.start));
             let bytes = self.bytes;
             let text = |name: &SeenName| {
-                Text::new(bytes.get(name.start..name.end).unwrap_or_default(), u8::from(name.escaped) * ESCAPED)
+                Text::new(
+                    bytes.get(name.start..name.end).unwrap_or_default(),
+                    u8::from(name.escaped) * ESCAPED,
+                )
             };
             for (place, name) in names.iter().enumerate() {
                 let same_hash = names.iter().skip(place + 1).take_while(|other| other.hash == name.hash);
                 for other in same_hash {
                     let (mut one, mut two) = (Vec::new(), Vec::new());
                     if text(name).decode(&mut one) == text(other).decode(&mut two) {
-                        return Err(Box::new(Problem { code: Code::DuplicateMember, at: other.start, member, note: "" }));
+                        return Err(Box::new(Problem {
+                            code: Code::DuplicateMember,
+                            at: other.start,
+                            member,
+                            note: "",
+                        }));
                     }
                 }
             }

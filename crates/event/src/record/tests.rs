@@ -100,7 +100,15 @@ fn heads() {
 
 #[test]
 fn outcomes() {
-    for (status, outcome) in [(0, "unknown"), (101, "unknown"), (200, "success"), (304, "success"), (404, "failure"), (599, "failure"), (999, "unknown")] {
+    for (status, outcome) in [
+        (0, "unknown"),
+        (101, "unknown"),
+        (200, "success"),
+        (304, "success"),
+        (404, "failure"),
+        (599, "failure"),
+        (999, "unknown"),
+    ] {
         let raw = RAW.replace(":204", &format!(":{status}"));
         let (record, _) = with_tail(&raw, |_| {});
         assert!(record.contains(&format!("\"outcome\":\"{outcome}\"")), "{status}");

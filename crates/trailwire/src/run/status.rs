@@ -72,7 +72,12 @@ impl Source {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             log_id: self.log_id.clone(),
-            uptime_seconds: self.clock.now().instant.saturating_duration_since(self.started.instant).as_secs(),
+            uptime_seconds: self
+                .clock
+                .now()
+                .instant
+                .saturating_duration_since(self.started.instant)
+                .as_secs(),
             partitions,
             journal: JournalStatus::new(self.log.counters()),
             memory: self.memory(in_flight),
@@ -82,7 +87,11 @@ impl Source {
     }
 
     fn memory(&self, in_flight: usize) -> Vec<MemoryStatus> {
-        let part = |part, used: usize, limit: u64| MemoryStatus { part, used_bytes: used as u64, limit_bytes: limit };
+        let part = |part, used: usize, limit: u64| MemoryStatus {
+            part,
+            used_bytes: used as u64,
+            limit_bytes: limit,
+        };
         vec![
             part("tail", self.log.tail_bytes(), self.limits.tail),
             part("in_flight", in_flight, self.limits.in_flight),
