@@ -109,6 +109,7 @@ impl Batch {
             gap: self.gap.clone().map(Arc::new),
             count: count as u64 + u64::from(self.gap.is_some()),
             bytes: records().map(|(_, record)| record.len()).sum::<usize>() + gap_bytes,
+            spans: smallvec![],
         }
     }
 
