@@ -18,11 +18,11 @@ pub(crate) fn read_text(path: &Path) -> Result<ReadText, String> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(ReadText::Missing),
-        Err(error) => return Err(format!("cannot be read: {}", error.kind())),
+        Err(error) => return Err(format!("cannot be read: {}", reason(&error))),
     };
     let mut bytes = Vec::new();
     if let Err(error) = file.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
-        return Err(format!("cannot be read: {}", error.kind()));
+        return Err(format!("cannot be read: {}", reason(&error)));
     }
     text_of(bytes).map(ReadText::Text)
 }
@@ -45,11 +45,11 @@ pub(crate) fn folders(path: &Path) -> Result<Option<Vec<String>>, String> {
     let entries = match std::fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("cannot be read: {}", error.kind())),
+        Err(error) => return Err(format!("cannot be read: {}", reason(&error))),
     };
     let mut names = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|error| format!("cannot be read: {}", error.kind()))?;
+        let entry = entry.map_err(|error| format!("cannot be read: {}", reason(&error)))?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         // Follows links, unlike `entry.file_type()`.
         let is_folder = std::fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir());
@@ -59,4 +59,12 @@ pub(crate) fn folders(path: &Path) -> Result<Option<Vec<String>>, String> {
     }
     names.sort_unstable();
     Ok(Some(names))
+}
+
+/// Why a file could not be read, in words, without its path.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        kind => kind.to_string(),
+    }
 }

@@ -20,7 +20,6 @@ mod scope;
 mod secret;
 mod selection;
 mod sink;
-mod time;
 mod token;
 pub mod units;
 mod version;
@@ -41,3 +40,4 @@ pub use sink::{
     SinkType, StartFrom,
 };
 pub use token::TokenHash;
+pub use units::{BadQuantity, ByteRate, ByteSize, Ceiling, EventRate, Interval};

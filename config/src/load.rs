@@ -1,6 +1,6 @@
 //! From the operator's file to everything that is configured.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use event::OrgId;
 
 use crate::disk::{self, ReadText};
 use crate::layers;
-use crate::operator::{self, Grants, Operator, Quota, RawOperator};
-use crate::org::{self, Org};
+use crate::operator::{self, Grants, Operator, RawOperator};
+use crate::org::Org;
 use crate::path::KeyPath;
 use crate::problem::{Origin, Place, Problem, Problems};
 use crate::scope::Scope;
@@ -18,8 +18,12 @@ use crate::sink::{BrokenSink, SinkConfig, SinkFile, SinkList, SinkType, compile_
 use crate::version;
 use crate::yaml::{Node, parse};
 
+mod check;
+mod orgs;
 #[cfg(test)]
 mod tests;
+
+pub use check::{FileKind, check, parse_yaml};
 
 /// Everything that is configured. `T` is the binary's type of sink settings.
 #[derive(Debug)]
@@ -68,7 +72,7 @@ pub fn load<T>(
     let mut loaded =
         Loaded { operator, orgs: Vec::new(), sinks: Vec::new(), broken: Vec::new(), warnings: read.problems };
     read.problems = Problems::default();
-    read.orgs(&mut loaded, &grants, shared.orgs_dir_is_written);
+    read.orgs(&mut loaded, &grants, shared.orgs_dir_is_written).map_err(Problems::from)?;
     read.shared_sinks(&mut loaded, &shared);
     loaded.warnings = loaded.warnings.sorted();
     Ok(loaded)
@@ -128,100 +132,6 @@ impl<T> Reading<'_, T> {
         self.problems.append(scope.take_problems());
         let (operator, grants) = compiled?;
         (!self.problems.has_errors()).then_some((operator, grants, named))
-    }
-
-    fn orgs(&mut self, loaded: &mut Loaded<T>, grants: &Grants, must_exist: bool) {
-        let orgs_dir = loaded.operator.orgs_dir.clone();
-        let folders = match disk::folders(&orgs_dir) {
-            Ok(Some(folders)) => folders,
-            Ok(None) if !must_exist => return,
-            other => {
-                let what = other.map_or_else(|why| why, |_| "there is no such folder".to_owned());
-                let origin = Arc::new(Origin::File(orgs_dir.display().to_string()));
-                let problem = Problem::warning(Place::whole(&origin), "", what);
-                loaded.warnings.push(problem.hint("no organisation and no sink of one is known"));
-                return;
-            }
-        };
-        let mut seen: HashMap<OrgId, String> = HashMap::new();
-        for folder in folders {
-            let path = orgs_dir.join(&folder);
-            let org = match self.org(&path, &folder, loaded.operator.ingest_per_org, &seen) {
-                Ok((org, warnings)) => {
-                    loaded.warnings.append(warnings);
-                    org
-                }
-                Err(problems) => {
-                    loaded.broken.push(BrokenSink {
-                        owner: None,
-                        folder: Some(folder),
-                        name: None,
-                        problems,
-                    });
-                    continue;
-                }
-            };
-            let variables = grants.prefix(&org.id).map_or(Variables::None, Variables::Prefixed);
-            let secrets = self.secrets(variables, Files::SecretsOf(&path));
-            self.sinks(loaded, &path.join("sinks.yaml"), Some((&org.id, &folder)), &secrets, false);
-            seen.insert(org.id.clone(), folder);
-            loaded.orgs.push(org);
-        }
-    }
-
-    fn org(
-        &self,
-        path: &Path,
-        folder: &str,
-        quota: Quota,
-        seen: &HashMap<OrgId, String>,
-    ) -> Result<(Org, Problems), Problems> {
-        let file = path.join("org.yaml");
-        let origin = Arc::new(Origin::File(file.display().to_string()));
-        let text = match disk::read_text(&file) {
-            Ok(ReadText::Text(text)) => text,
-            Ok(ReadText::Missing) => {
-                let problem = Problem::error(Place::whole(&origin), "", "there is no such file");
-                return Err(problem
-                    .hint("each folder of orgs_dir has an org.yaml with version, id and name")
-                    .into());
-            }
-            Err(what) => return Err(Problem::error(Place::whole(&origin), "", what).into()),
-        };
-        self.org_text(&text, &origin, path, folder, quota, seen)
-    }
-
-    fn org_text(
-        &self,
-        text: &str,
-        origin: &Arc<Origin>,
-        path: &Path,
-        folder: &str,
-        quota: Quota,
-        seen: &HashMap<OrgId, String>,
-    ) -> Result<(Org, Problems), Problems> {
-        let (tree, mut problems) = parse(text, origin);
-        let Some(tree) = tree else { return Err(problems) };
-        if let Some(problem) = version::check(&tree) {
-            problems.push(problem);
-            return Err(problems);
-        }
-        let secrets = self.secrets(Variables::None, Files::SecretsOf(path));
-        let mut scope = Scope::new(&tree, KeyPath::default(), secrets);
-        let org = org::compile(&mut scope, folder, quota);
-        if let Some(other) = org.as_ref().and_then(|org| seen.get(&org.id)) {
-            let hint = "give each organisation one folder";
-            scope.error_with_hint(
-                "id",
-                format!("the folder {other} already declares this organisation"),
-                hint,
-            );
-        }
-        problems.append(scope.take_problems());
-        match org {
-            Some(org) if !problems.has_errors() => Ok((org, problems)),
-            _ => Err(problems),
-        }
     }
 
     fn shared_sinks(&self, loaded: &mut Loaded<T>, named: &Named) {
@@ -293,82 +203,5 @@ fn whole_file(owner: Option<(&OrgId, &str)>, problems: Problems) -> BrokenSink {
         folder: owner.map(|(_, folder)| folder.to_owned()),
         name: None,
         problems,
-    }
-}
-
-/// What a single file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// `trailwire.yaml`.
-    Operator,
-    /// `org.yaml`.
-    Org,
-    /// `sinks.yaml`.
-    Sinks,
-    /// `shared_sinks.yaml`.
-    SharedSinks,
-}
-
-/// Checks one file by itself, given as bytes and called `name` in problems. References are looked up as if the file
-/// lay in `folder`, and `env` is the environment.
-#[must_use]
-pub fn check<T>(
-    kind: FileKind,
-    name: &str,
-    bytes: Vec<u8>,
-    folder: &Path,
-    env: &BTreeMap<String, String>,
-    types: &[SinkType<T>],
-) -> Problems {
-    let origin = Arc::new(Origin::File(name.to_owned()));
-    let text = match disk::text_of(bytes) {
-        Ok(text) => text,
-        Err(what) => return Problem::error(Place::whole(&origin), "", what).into(),
-    };
-    let mut read = Reading { env, types, folder, development: false, problems: Problems::default() };
-    let problems = match kind {
-        FileKind::Operator => {
-            read.operator_text(&text, &origin);
-            std::mem::take(&mut read.problems)
-        }
-        FileKind::Org => match read.org_text(&text, &origin, folder, "", Quota::default(), &HashMap::new()) {
-            Ok((_, warnings)) => warnings,
-            Err(problems) => problems,
-        },
-        FileKind::Sinks | FileKind::SharedSinks => {
-            // Which organisation it is matters to nothing in the file.
-            let org = OrgId::new("org").ok().filter(|_| kind == FileKind::Sinks);
-            let files = if org.is_some() { Files::SecretsOf(folder) } else { Files::From(folder) };
-            let secrets = read.secrets(Variables::Any, files);
-            let list = read.sinks_text(&text, &origin, org.as_ref().map(|org| (org, "")), &secrets);
-            let mut problems = list.warnings;
-            list.broken.into_iter().for_each(|broken| problems.append(broken.problems));
-            problems
-        }
-    };
-    problems.sorted()
-}
-
-/// Reads another YAML file of ours, such as `apps.yaml`, called `name` in problems.
-///
-/// # Errors
-/// All that is wrong with it, with places.
-pub fn parse_yaml<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T, Problems> {
-    let origin = Arc::new(Origin::File(name.to_owned()));
-    let (tree, mut problems) = parse(text, &origin);
-    let Some(tree) = tree else { return Err(problems) };
-    let env = BTreeMap::new();
-    let secrets = SecretScope {
-        env: &env,
-        variables: Variables::None,
-        files: Files::From(Path::new("")),
-        literals: false,
-    };
-    let mut scope = Scope::new(&tree, KeyPath::default(), secrets);
-    let value = scope.read();
-    problems.append(scope.take_problems());
-    match value {
-        Some(value) if !problems.has_errors() => Ok(value),
-        _ => Err(problems.sorted()),
     }
 }

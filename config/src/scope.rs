@@ -11,9 +11,6 @@ use crate::read::{Elsewhere, find, place_of, read};
 use crate::secret::{Secret, SecretRef, SecretScope, SecretSource};
 use crate::yaml::Node;
 
-#[cfg(test)]
-mod tests;
-
 /// The part of a file that one compile step is about, such as one sink, and the problems found in it.
 ///
 /// Keys are given relative to the part, dotted: `batch.max_bytes`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use event::OrgId;
 use schemars::Schema;
 
+use crate::org::Org;
 use crate::problem::{Place, Problems};
 use crate::scope::Scope;
 use crate::selection::Selection;
@@ -13,7 +14,7 @@ mod compile;
 mod file;
 mod raw;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use compile::compile_common;
 pub(crate) use file::{BAD_NAME, SinkFile, SinkList, compile_file, compile_orgs, is_name};
@@ -158,12 +159,26 @@ pub struct SinkConfig<T> {
 /// hinder any other.
 #[derive(Debug, Clone)]
 pub struct BrokenSink {
-    /// The organisation that owns it; `None` for the operator's, or when `folder` does not say whose it is.
+    /// The organisation that owns it; `None` for the operator's, and when `folder` does not say whose it is.
     pub owner: Option<OrgId>,
     /// The folder below `orgs_dir`; `None` for the operator's.
     pub folder: Option<String>,
-    /// The name; `None` when the file cannot be read at all, so that any sink of that owner may have been in it.
+    /// The name; `None` when a whole file or folder cannot be relied on, so that any sink of that owner may be in it.
     pub name: Option<String>,
     /// Why.
     pub problems: Problems,
+}
+
+impl BrokenSink {
+    /// Whether this may be the sink `name` of `owner`, so that what ran under that name must not be taken for
+    /// removed. `before` are the organisations as they were last read: they tell whose a folder was.
+    #[must_use]
+    pub fn may_be(&self, owner: Option<&OrgId>, name: &str, before: &[Org]) -> bool {
+        let same_owner = match (&self.owner, &self.folder) {
+            (Some(own), _) => owner == Some(own),
+            (None, None) => owner.is_none(),
+            (None, Some(folder)) => before.iter().any(|org| org.folder == *folder && owner == Some(&org.id)),
+        };
+        same_owner && self.name.as_ref().is_none_or(|own| own == name)
+    }
 }

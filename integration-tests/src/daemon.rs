@@ -20,7 +20,11 @@ impl Daemon {
     /// a fail point kills it during recovery.
     #[must_use]
     pub fn start(binary: &Path, workspace: &Workspace, environment: &[(&str, &str)]) -> Option<Self> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(workspace.path().join("daemon.log")).unwrap();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(workspace.path().join("daemon.log"))
+            .unwrap();
         let mut child = Command::new(binary)
             .args(["run", "--config"])
             .arg(workspace.config())
@@ -38,7 +42,11 @@ impl Daemon {
             return None;
         };
         let value = |key: &str| {
-            ready.split(' ').find_map(|word| word.strip_prefix(key)).map(str::to_owned).unwrap_or_else(|| panic!("{ready}"))
+            ready
+                .split(' ')
+                .find_map(|word| word.strip_prefix(key))
+                .map(str::to_owned)
+                .unwrap_or_else(|| panic!("{ready}"))
         };
         Some(Self { ingest: value("ingest="), admin: value("admin="), child })
     }
@@ -90,7 +98,10 @@ pub fn assert_balanced(status: &serde_json::Value) {
     for sink in status["sinks"].as_array().unwrap() {
         let term = |name: &str| sink[name].as_u64().unwrap_or_else(|| panic!("{name} is missing in {sink}"));
         let right: u64 =
-            ["delivered", "filtered", "grouped", "dead_lettered", "discarded", "expired", "lost", "pending"].map(term).iter().sum();
+            ["delivered", "filtered", "grouped", "dead_lettered", "discarded", "expired", "lost", "pending"]
+                .map(term)
+                .iter()
+                .sum();
         assert_eq!(term("stamped") - term("start"), right, "the identity does not balance: {sink}");
     }
 }

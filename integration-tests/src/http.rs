@@ -43,7 +43,13 @@ impl Client {
     ///
     /// # Errors
     /// When the connection fails: whether the request was served is unknown then.
-    pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
+    pub fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Reply> {
         let result = self.exchange(method, path, headers, body);
         if result.is_err() {
             self.connection = None;
@@ -51,7 +57,13 @@ impl Client {
         result
     }
 
-    fn exchange(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
+    fn exchange(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Reply> {
         if self.connection.is_none() {
             let stream = TcpStream::connect(&self.host)?;
             stream.set_nodelay(true)?;
@@ -59,7 +71,8 @@ impl Client {
             self.connection = Some(BufReader::new(stream));
         }
         let Some(reader) = self.connection.as_mut() else { return Err(io::ErrorKind::NotConnected.into()) };
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n", self.host, body.len());
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n", self.host, body.len());
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }

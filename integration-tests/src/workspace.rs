@@ -5,10 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Two organisations, so that every end-to-end test can see whether one's record reaches the other.
-pub const ORGS: [(&str, &str); 2] = [
-    ("acme", "84383462-b484-4cc4-bb21-ef2ecb49a2b1"),
-    ("borealis", "b15de681-febb-4238-90d1-81da410264e9"),
-];
+pub const ORGS: [(&str, &str); 2] =
+    [("acme", "84383462-b484-4cc4-bb21-ef2ecb49a2b1"), ("borealis", "b15de681-febb-4238-90d1-81da410264e9")];
 /// The token of the shared sink.
 pub const SHARED_TOKEN: &str = "11111111-0000-4000-8000-00000000feed";
 /// The producer's token.
@@ -55,11 +53,17 @@ impl Workspace {
             fs::create_dir_all(org.join("secrets")).unwrap();
             fs::write(org.join("org.yaml"), format!("version: 1\nid: {id}\nname: {name}\n")).unwrap();
             secret(&org.join("secrets/hec-token"), &token(name));
-            fs::write(org.join("sinks.yaml"), sinks(receiver, "${file:hec-token}", "own", &options.sink)).unwrap();
+            fs::write(org.join("sinks.yaml"), sinks(receiver, "${file:hec-token}", "own", &options.sink))
+                .unwrap();
         }
         if !options.no_shared {
             secret(&root.join("shared-token"), SHARED_TOKEN);
-            let text = sinks(receiver, "${file:shared-token}", "everything", &format!("    orgs: \"*\"\n{}", options.sink));
+            let text = sinks(
+                receiver,
+                "${file:shared-token}",
+                "everything",
+                &format!("    orgs: \"*\"\n{}", options.sink),
+            );
             fs::write(root.join("shared_sinks.yaml"), text).unwrap();
         }
         Self { folder }
@@ -77,7 +81,9 @@ impl Workspace {
 }
 
 fn sinks(receiver: &str, token: &str, name: &str, more: &str) -> String {
-    format!("version: 1\nsinks:\n  {name}:\n    type: splunk_hec\n    endpoint: {receiver}\n    token: {token}\n    index: app_calls\n{more}")
+    format!(
+        "version: 1\nsinks:\n  {name}:\n    type: splunk_hec\n    endpoint: {receiver}\n    token: {token}\n    index: app_calls\n{more}"
+    )
 }
 
 fn secret(path: &Path, value: &str) {

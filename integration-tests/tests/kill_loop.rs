@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use flow::clock::{Clock, UnixMillis};
@@ -84,7 +84,10 @@ fn produce(url: &str, ledger: &Ledger, stop: &AtomicBool, unanswered: &Mutex<Vec
 
 fn rfc3339_now() -> String {
     let seconds = Clock::system().now().wall.0 / 1000;
-    let output = std::process::Command::new("date").args(["-u", "-d", &format!("@{seconds}"), "+%FT%T.000Z"]).output().unwrap();
+    let output = std::process::Command::new("date")
+        .args(["-u", "-d", &format!("@{seconds}"), "+%FT%T.000Z"])
+        .output()
+        .unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -163,7 +166,11 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     let everything = receiver
         .wait_until(Duration::from_secs(120), |_| {
             receiver.with_audit(|audit| {
-                let shared: u64 = ORGS.iter().filter_map(|(_, id)| audit.feed(SHARED_TOKEN, id)).map(|f| f.len() as u64).sum();
+                let shared: u64 = ORGS
+                    .iter()
+                    .filter_map(|(_, id)| audit.feed(SHARED_TOKEN, id))
+                    .map(|f| f.len() as u64)
+                    .sum();
                 let own: u64 = ORGS
                     .iter()
                     .filter_map(|(name, id)| audit.feed(&workspace::token(name), id))
@@ -202,15 +209,18 @@ fn judge(receiver: &Receiver, ledger: &Ledger, killed_at: &[UnixMillis]) {
                     assert_eq!(arrived.prev_seq, seq.checked_sub(1), "prev_seq of {name} {seq}");
                 }
                 for (id, org) in acknowledged.iter().filter(|(_, org)| **org == index) {
-                    assert!(by_id.contains_key(id.as_str()), "acknowledged and lost: {id} of organisation {org}");
+                    assert!(
+                        by_id.contains_key(id.as_str()),
+                        "acknowledged and lost: {id} of organisation {org}"
+                    );
                 }
             }
         }
         for repeat in audit.repeats() {
             assert!(repeat.equal, "a repeat differs: {repeat:?}");
-            let explained = killed_at
-                .iter()
-                .any(|kill| repeat.first_at <= kill.0 && kill.0 - repeat.first_at <= REPEAT_WINDOW_MS + WAY_BACK_MS);
+            let explained = killed_at.iter().any(|kill| {
+                repeat.first_at <= kill.0 && kill.0 - repeat.first_at <= REPEAT_WINDOW_MS + WAY_BACK_MS
+            });
             assert!(explained, "repeated without a kill shortly after its first delivery: {repeat:?}");
         }
         println!(

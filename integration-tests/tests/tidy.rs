@@ -12,7 +12,11 @@ fn root() -> PathBuf {
 }
 
 fn files(ending: &str) -> Vec<PathBuf> {
-    let listed = Command::new("git").args(["ls-files", "-co", "--exclude-standard"]).current_dir(root()).output().unwrap();
+    let listed = Command::new("git")
+        .args(["ls-files", "-co", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .unwrap();
     assert!(listed.status.success(), "git ls-files works in a checkout");
     String::from_utf8(listed.stdout)
         .unwrap()
@@ -46,7 +50,8 @@ fn no_module_is_named_for_nothing() {
     for path in files(".rs") {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         assert!(
-            !["mod", "util", "utils", "common", "helper", "helpers", "manager", "misc"].contains(&name.as_str()),
+            !["mod", "util", "utils", "common", "helper", "helpers", "manager", "misc"]
+                .contains(&name.as_str()),
             "{}: name it for its subject",
             path.display()
         );
@@ -97,9 +102,13 @@ fn the_architecture_page_names_files_that_exist() {
     let text = std::fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
     let mut checked = 0;
     for quoted in text.split('`').skip(1).step_by(2) {
-        let looks_like_path = quoted.contains('/') && !quoted.contains([' ', '<', '{', '*', ':']) && !quoted.starts_with('/');
+        let looks_like_path =
+            quoted.contains('/') && !quoted.contains([' ', '<', '{', '*', ':']) && !quoted.starts_with('/');
         if looks_like_path {
-            assert!(root().join(quoted).try_exists().unwrap(), "docs/ARCHITECTURE.md names {quoted}, which is not there");
+            assert!(
+                root().join(quoted).try_exists().unwrap(),
+                "docs/ARCHITECTURE.md names {quoted}, which is not there"
+            );
             checked += 1;
         }
     }
@@ -114,11 +123,23 @@ fn exceptions_to_the_bans_stand_where_they_may() {
         let text = std::fs::read_to_string(&path).unwrap();
         let relative = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
         for line in text.lines().filter(|line| line.contains("clippy::disallowed_methods")) {
-            assert!(line.contains("reason") || text.contains("reason ="), "{relative}: an exception needs a reason");
+            assert!(
+                line.contains("reason") || text.contains("reason ="),
+                "{relative}: an exception needs a reason"
+            );
         }
         if text.contains("TcpStream::connect") {
-            let may = ["crates/egress/", "crates/receiver/", "crates/trailwire/src/bench", "crates/trailwire/src/demo", "integration-tests/"];
-            assert!(may.iter().any(|prefix| relative.starts_with(prefix)), "{relative}: only egress opens outward connections");
+            let may = [
+                "crates/egress/",
+                "crates/receiver/",
+                "crates/trailwire/src/bench",
+                "crates/trailwire/src/demo",
+                "integration-tests/",
+            ];
+            assert!(
+                may.iter().any(|prefix| relative.starts_with(prefix)),
+                "{relative}: only egress opens outward connections"
+            );
         }
     }
 }

@@ -131,7 +131,7 @@ impl Plan {
                 };
                 let read = match utf8 {
                     Some(text) => Reader::new(&mut sink.scratch).read(text, &mut event),
-                    None => Err(Problem { code: Code::BadUtf8, at: valid_up_to(bytes), member: "", note: "" }),
+                    None => Err(Box::new(Problem { code: Code::BadUtf8, at: valid_up_to(bytes), member: "", note: "" })),
                 };
                 match read {
                     Ok(()) => self.event(&mut event, line, bytes.len(), &moment, input, sink),
@@ -199,7 +199,7 @@ impl Plan {
         input: &mut Input<'_>,
         sink: &mut Decoded,
     ) -> Result<usize, BodyFault> {
-        let broken = |problem: Problem| BodyFault::broken(&problem.words(0));
+        let broken = |problem: Box<Problem>| BodyFault::broken(&problem.words(0));
         let mut event = RawEvent::default();
         let read = Reader::new(&mut sink.scratch).read_at(text, at, &mut event);
         match read {

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Secret, SecretError};
+use crate::disk;
 
 /// The longest secret.
 const MAX_BYTES: u64 = 64 << 10;
@@ -125,7 +126,7 @@ impl SecretFile {
     }
 
     fn unreadable(&self, error: &std::io::Error) -> SecretError {
-        SecretError::Unreadable { reference: self.shown.clone(), reason: error.kind().to_string() }
+        SecretError::Unreadable { reference: self.shown.clone(), reason: disk::reason(error) }
     }
 
     fn unusable(&self, what: &'static str) -> SecretError {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use event::time::parse_rfc3339;
+
 use super::{
     Batch, Calls, Format, RawCommon, RequestLimits, SinkCommon, SinkDefaults, StartFrom,
     raw::{RawCalls, RawFormat},
 };
 use crate::scope::Scope;
-use crate::time::parse_rfc3339;
 use crate::units::{ByteSize, Interval};
 
 /// One record can be 256 KiB and what is added to it: a batch that cannot hold one would block its sink.
@@ -72,7 +73,7 @@ fn start_from(scope: &mut Scope<'_>, from: &str) -> StartFrom {
     match from {
         "end" => StartFrom::End,
         "earliest" => StartFrom::Earliest,
-        time => match parse_rfc3339(time) {
+        time => match parse_rfc3339(time.as_bytes()) {
             Some(millis) => StartFrom::Time(millis),
             None => {
                 scope.error_with_hint(

@@ -94,9 +94,14 @@ proptest! {
 
     #[test]
     fn any_text_is_judged_without_panic(text in ".*") {
-        let _ = text.parse::<Interval>();
-        let _ = text.parse::<ByteSize>();
-        let _ = text.parse::<EventRate>();
-        let _ = text.parse::<Ceiling<ByteRate>>();
+        let errors = [
+            text.parse::<Interval>().err(),
+            text.parse::<ByteSize>().err(),
+            text.parse::<EventRate>().err(),
+            text.parse::<Ceiling<ByteRate>>().err(),
+        ];
+        for error in errors.into_iter().flatten() {
+            prop_assert!(error.to_string().chars().count() < 200);
+        }
     }
 }

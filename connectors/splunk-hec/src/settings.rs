@@ -205,7 +205,12 @@ fn parse_endpoint(text: &str) -> Result<Uri, BadEndpoint> {
     if authority.as_str().contains('@') {
         return Err(BadEndpoint::User);
     }
-    let port_is_good = authority.port().is_none() || authority.port_u16().is_some_and(|port| port > 0);
+    // `Authority::port` is silent on a port that is no port.
+    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    let port_is_good = match port.strip_prefix(':') {
+        Some(digits) => digits.parse::<u16>().is_ok_and(|port| port > 0),
+        None => port.is_empty(),
+    };
     if authority.host().is_empty() || !port_is_good {
         return Err(BadEndpoint::NotUrl);
     }

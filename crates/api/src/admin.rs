@@ -33,7 +33,9 @@ pub struct Admin {
 
 /// A listener that would tell everybody who can reach it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the admin listener has the address {0}, which other machines may reach: set an admin token, or listen on 127.0.0.1")]
+#[error(
+    "the admin listener has the address {0}, which other machines may reach: set an admin token, or listen on 127.0.0.1"
+)]
 pub struct NeedsToken(SocketAddr);
 
 impl Admin {
@@ -91,13 +93,19 @@ impl Admin {
             Err(NoToken::Missing) => {
                 Err(unauthorised("send the admin token as `Authorization: Bearer TOKEN`"))
             }
-            Err(NoToken::NotBearer) => Err(unauthorised("the header Authorization holds no single bearer token")),
+            Err(NoToken::NotBearer) => {
+                Err(unauthorised("the header Authorization holds no single bearer token"))
+            }
         }
     }
 }
 
 impl Service for Admin {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, _: SocketAddr) -> BoxFuture<'static, Response<Full<Bytes>>> {
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        _: SocketAddr,
+    ) -> BoxFuture<'static, Response<Full<Bytes>>> {
         Box::pin(async move {
             match self.page(&request).await {
                 Ok(answer) => answer,
@@ -127,19 +135,15 @@ fn same_machine(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// The organisation of `?org=`. Ids need no percent-encoding, so none is understood.
 fn org_parameter(query: Option<&str>) -> Result<Option<OrgId>, Refusal> {
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let mut refusal = Refusal::new(Code::BadValue, "this page has one parameter: ?org=ORGANISATION_ID");
-        refusal.status = StatusCode::BAD_REQUEST;
-        let Some(("org", id)) = pair.split_once('=') else { return Err(refusal) };
-        return match OrgId::new(id) {
-            Ok(org) => Ok(Some(org)),
-            Err(error) => {
-                refusal.message = error.to_string();
-                Err(refusal)
-            }
-        };
-    }
-    Ok(None)
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(None) };
+    let message = match query.strip_prefix("org=").map(OrgId::new) {
+        Some(Ok(org)) => return Ok(Some(org)),
+        Some(Err(error)) => error.to_string(),
+        None => "this page has one parameter: ?org=ORGANISATION_ID".to_owned(),
+    };
+    let mut refusal = Refusal::new(Code::BadValue, message);
+    refusal.status = StatusCode::BAD_REQUEST;
+    Err(refusal)
 }
 
 fn plain(status: StatusCode, text: &str) -> Answer {

@@ -123,5 +123,9 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&[u8], NoToken> {
     }
     let (scheme, token) = value.split_at_checked(7).ok_or(NoToken::NotBearer)?;
     let token = token.trim_ascii();
-    if scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty() { Ok(token) } else { Err(NoToken::NotBearer) }
+    if scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty() {
+        Ok(token)
+    } else {
+        Err(NoToken::NotBearer)
+    }
 }

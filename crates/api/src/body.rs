@@ -59,7 +59,7 @@ impl Encoding {
     pub fn inflated_limit(self, len: usize) -> usize {
         match self {
             Self::Identity => len,
-            Self::Gzip | Self::Zstd => len.saturating_mul(MAX_RATIO).max(RATIO_FLOOR).min(MAX_BODY),
+            Self::Gzip | Self::Zstd => len.saturating_mul(MAX_RATIO).clamp(RATIO_FLOOR, MAX_BODY),
         }
     }
 }
@@ -152,9 +152,7 @@ pub fn inflate(body: &[u8], encoding: Encoding, into: &mut Vec<u8>) -> Result<()
             into.extend_from_slice(body);
             Ok(())
         }
-        Encoding::Gzip => {
-            capped(flate2::bufread::MultiGzDecoder::new(body), limit, into, "gzip")
-        }
+        Encoding::Gzip => capped(flate2::bufread::MultiGzDecoder::new(body), limit, into, "gzip"),
         Encoding::Zstd => {
             let invalid = |_| InflateFault::Invalid("zstd");
             let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(invalid)?;
@@ -164,7 +162,12 @@ pub fn inflate(body: &[u8], encoding: Encoding, into: &mut Vec<u8>) -> Result<()
     }
 }
 
-fn capped(decoder: impl Read, limit: usize, into: &mut Vec<u8>, name: &'static str) -> Result<(), InflateFault> {
+fn capped(
+    decoder: impl Read,
+    limit: usize,
+    into: &mut Vec<u8>,
+    name: &'static str,
+) -> Result<(), InflateFault> {
     // One byte more than allowed tells "exactly at the limit" from "beyond it".
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     decoder.take(bound).read_to_end(into).map_err(|_| InflateFault::Invalid(name))?;

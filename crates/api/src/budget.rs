@@ -41,8 +41,8 @@ impl Budget {
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let units = bytes / UNIT;
-        let reading_units = (units / 8 * 3).max(PRODUCER_UNITS).min(Semaphore::MAX_PERMITS);
-        let working_units = units.saturating_sub(reading_units).max(PRODUCER_UNITS).min(Semaphore::MAX_PERMITS);
+        let reading_units = (units / 8 * 3).clamp(PRODUCER_UNITS, Semaphore::MAX_PERMITS);
+        let working_units = units.saturating_sub(reading_units).clamp(PRODUCER_UNITS, Semaphore::MAX_PERMITS);
         Self {
             reading: Arc::new(Semaphore::new(reading_units)),
             working: Arc::new(Semaphore::new(working_units)),

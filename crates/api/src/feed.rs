@@ -42,7 +42,9 @@ pub struct FeedReport {
 #[derive(Debug, thiserror::Error)]
 pub enum FeedFault {
     /// The input cannot be read.
-    #[error("reading line {line} failed: {error}; run it again when the input is readable, nothing is stored twice")]
+    #[error(
+        "reading line {line} failed: {error}; run it again when the input is readable, nothing is stored twice"
+    )]
     Read {
         /// The first line that was not read.
         line: u64,
@@ -50,7 +52,9 @@ pub enum FeedFault {
         error: std::io::Error,
     },
     /// The journal takes nothing any more: the process stops.
-    #[error("storing from line {line} on failed: {fault}; run it again after the restart, nothing is stored twice")]
+    #[error(
+        "storing from line {line} on failed: {fault}; run it again after the restart, nothing is stored twice"
+    )]
     Stopped {
         /// The first line that is not known to be stored.
         line: u64,
@@ -90,7 +94,8 @@ pub async fn ndjson(
             Err(error) => return Err(FeedFault::Read { line: report.lines + 1, error }),
         };
         while let Some(cut) = lines.cut(at_end) {
-            let batch = Batch { body: lines.slice(cut), format: Format::Ndjson, grant, source, limited: false };
+            let batch =
+                Batch { body: lines.slice(cut), format: Format::Ndjson, grant, source, limited: false };
             take(batch, cut.lines, intake, report, on_rejected).await?;
             lines.done(cut);
         }

@@ -71,7 +71,12 @@ struct Note {
 impl Ingest {
     /// A listener that hands what it takes to `intake` and holds no more memory than `budget`.
     #[must_use]
-    pub fn new(intake: Arc<Intake>, producers: Producers, budget: Arc<Budget>, patience: Patience) -> Arc<Self> {
+    pub fn new(
+        intake: Arc<Intake>,
+        producers: Producers,
+        budget: Arc<Budget>,
+        patience: Patience,
+    ) -> Arc<Self> {
         let producers = ArcSwap::from_pointee(producers);
         Arc::new(Self { intake, producers, budget, patience, bodies: Pool::default() })
     }
@@ -122,7 +127,8 @@ impl Ingest {
         }
         fail::fail_point!("ingest::submit::before");
         let tally = self.intake.tallies().of(SOURCE, producer.grant.producer());
-        let stored = self.intake.store(draft.take_parts(), &tally).await.map_err(|fault| refuse_store(&fault))?;
+        let stored =
+            self.intake.store(draft.take_parts(), &tally).await.map_err(|fault| refuse_store(&fault))?;
         fail::fail_point!("ingest::answer::before");
         Ok(answer(&draft, stored.accepted, stored.duplicates))
     }
@@ -158,13 +164,8 @@ impl Ingest {
         };
         let tally = self.intake.tallies().of(SOURCE, producer.grant.producer());
         tally.body(received.len(), body.len());
-        let batch = Batch {
-            body,
-            format: media.format(body),
-            grant: &producer.grant,
-            source: SOURCE,
-            limited: true,
-        };
+        let batch =
+            Batch { body, format: media.format(body), grant: &producer.grant, source: SOURCE, limited: true };
         let draft = self.intake.draft(batch, Some(&tally)).map_err(refuse_body)?;
         working.shrink(draft.bytes());
         Ok(draft)
@@ -172,7 +173,11 @@ impl Ingest {
 }
 
 impl Service for Ingest {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> BoxFuture<'static, Response<Full<Bytes>>> {
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> BoxFuture<'static, Response<Full<Bytes>>> {
         Box::pin(async move {
             let begun = self.intake.clock().now().instant;
             let mut note = Note::default();
@@ -201,7 +206,8 @@ impl Service for Ingest {
 /// The answer to a body that was decoded. 429 only if the quota refused every event: then, and only then, sending the
 /// whole body again is right.
 fn answer(draft: &Draft, accepted: u64, duplicates: u64) -> Answer {
-    let outcome = Outcome { accepted, duplicates, rejected: &draft.rejected, rejected_total: draft.rejected_total };
+    let outcome =
+        Outcome { accepted, duplicates, rejected: &draft.rejected, rejected_total: draft.rejected_total };
     if accepted + duplicates == 0 && draft.rejected_total > 0 && draft.over_quota == draft.rejected_total {
         // When the first of them may pass; the rest is told line by line.
         let wait = draft.rejected.iter().filter_map(|rejection| rejection.retry_after).min();

@@ -92,8 +92,10 @@ metrics! {
     SinkExpired = Counter "trailwire_sink_expired_total", "Records that retention removed before delivery.";
     SinkLost = Counter "trailwire_sink_lost_total", "Records lost by damage that the operator accepted.";
     SinkPending = Gauge "trailwire_sink_pending", "Records still to be delivered, counted from the journal.";
-    SinkInFlight = Gauge "trailwire_sink_in_flight", "Records that are being sent.";
-    SinkRetries = Counter "trailwire_sink_retries_total", "Attempts that were not accepted.";
+    SinkInFlight = Gauge "trailwire_sink_in_flight", "Attempts that are under way.";
+    SinkRetries = Counter "trailwire_sink_retries_total", "Attempts beyond the first of a batch.";
+    SinkPendingBytes = Gauge "trailwire_sink_pending_bytes", "Bytes of the pending records.";
+    SinkOpenGaps = Gauge "trailwire_sink_open_gaps", "Gaps that the sink has still to be told of.";
     SinkLag = Gauge "trailwire_sink_lag_seconds", "The age of the oldest pending record.";
     SinkLastSuccess = Gauge "trailwire_sink_last_success_timestamp_seconds", "When the far end accepted something, in seconds since 1970.";
 }

@@ -116,12 +116,10 @@ impl Rules {
             })
         };
         let mut meters = self.meters.write();
-        let meter = meters
-            .entry(org)
-            .or_insert_with(|| {
-                let events = limiter(quota.events, NonZeroU32::MIN);
-                Arc::new(Meter { events, bytes: limiter(quota.bytes, MAX_EVENT) })
-            });
+        let meter = meters.entry(org).or_insert_with(|| {
+            let events = limiter(quota.events, NonZeroU32::MIN);
+            Arc::new(Meter { events, bytes: limiter(quota.bytes, MAX_EVENT) })
+        });
         Some(Arc::clone(meter))
     }
 }

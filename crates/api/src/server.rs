@@ -29,7 +29,11 @@ use tokio::task::JoinSet;
 /// What answers requests.
 pub trait Service: Send + Sync + 'static {
     /// Answers one request. There is no error: what goes wrong is an answer too.
-    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> BoxFuture<'static, Response<Full<Bytes>>>;
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> BoxFuture<'static, Response<Full<Bytes>>>;
 }
 
 /// The limits of a listener.
@@ -120,8 +124,10 @@ pub async fn serve(
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A sender that is gone is a process on its way down.
-    let _: Result<_, watch::error::RecvError> = stop.wait_for(|stop| *stop).await.map(|_| ());
+    // A sender that is gone is a process on its way down, too.
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        tracing::debug!("nobody can stop this listener any more, so it stops");
+    }
 }
 
 async fn accept(

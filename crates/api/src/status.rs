@@ -3,9 +3,13 @@
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use event::OrgId;
 use flow::clock::UnixMillis;
+use flow::local::{BLOCK_ROWS, LogCounters};
 use flow::log::Scope;
+pub use flow::status::SinkState;
 use futures_util::future::BoxFuture;
 use serde::{Serialize, Serializer};
 
@@ -76,6 +80,27 @@ pub struct JournalStatus {
     pub block_rows: Histogram,
 }
 
+impl JournalStatus {
+    /// From the counters of the owners.
+    #[must_use]
+    pub fn new(counters: &LogCounters) -> Self {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Self {
+            appends: read(&counters.blocks),
+            syncs: read(&counters.syncs),
+            bytes: read(&counters.bytes),
+            rows: read(&counters.rows),
+            duplicates: read(&counters.duplicates),
+            id_reused: read(&counters.reused),
+            block_rows: Histogram {
+                bounds: BLOCK_ROWS.to_vec(),
+                counts: counters.block_rows.iter().map(read).collect(),
+                sum: read(&counters.rows),
+            },
+        }
+    }
+}
+
 /// Observations in classes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Histogram {
@@ -107,44 +132,6 @@ pub struct UnknownMember {
     pub count: u64,
 }
 
-/// What a sink is doing. DESIGN's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SinkState {
-    /// Keeps up with the journal.
-    #[default]
-    Live,
-    /// Reads older records from disk.
-    CatchingUp,
-    /// Waits before it tries again.
-    BackingOff,
-    /// Needs a person; probes itself meanwhile.
-    Blocked,
-    /// Stopped by a person.
-    Paused,
-    /// No longer configured; its state is kept until somebody confirms.
-    Removed,
-}
-
-impl SinkState {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Live, Self::CatchingUp, Self::BackingOff, Self::Blocked, Self::Paused, Self::Removed];
-
-    /// The word in status and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::CatchingUp => "catching_up",
-            Self::BackingOff => "backing_off",
-            Self::Blocked => "blocked",
-            Self::Paused => "paused",
-            Self::Removed => "removed",
-        }
-    }
-}
-
 /// One sink: the sum of its lanes, and the worst of their states.
 ///
 /// `stamped − start = delivered + filtered + grouped + dead_lettered + discarded + expired + lost + pending`.
@@ -158,6 +145,7 @@ pub struct SinkStatus {
     #[serde(rename = "type")]
     pub kind: String,
     /// What it is doing.
+    #[serde(serialize_with = "state_name")]
     pub state: SinkState,
     /// Records of its organisations that were stamped, since the journal began.
     pub stamped: u64,
@@ -179,22 +167,63 @@ pub struct SinkStatus {
     pub lost: u64,
     /// Still to be delivered, counted from the journal.
     pub pending: u64,
-    /// Records that are being sent.
+    /// Bytes of these records.
+    pub pending_bytes: u64,
+    /// Attempts that are under way.
     pub in_flight: u64,
-    /// Attempts that were not accepted, since the start.
+    /// Attempts beyond the first of a batch, since the start.
     pub retries: u64,
+    /// Gaps that the sink has still to be told of.
+    pub open_gaps: u64,
     /// The age of the oldest record that is pending.
     pub lag_seconds: f64,
     /// When the far end accepted something.
     pub last_success: Option<Time>,
-    /// What went wrong last.
+    /// What went wrong last; kept after a success.
     pub last_error: Option<SinkError>,
+    /// When the next attempt is due, while it backs off or is blocked.
+    pub next_attempt: Option<Time>,
     /// Whose records it gets.
     #[serde(skip)]
     pub scope: Scope,
 }
 
 impl SinkStatus {
+    /// From what the delivery engine says of a sink with this scope.
+    #[must_use]
+    pub fn new(sink: flow::status::SinkStatus, scope: Scope) -> Self {
+        Self {
+            org: sink.org.map(OrgText),
+            name: sink.name,
+            kind: sink.kind.to_owned(),
+            state: sink.state,
+            stamped: sink.stamped,
+            start: sink.start,
+            delivered: sink.counts.delivered,
+            filtered: sink.counts.filtered,
+            grouped: sink.counts.grouped,
+            dead_lettered: sink.counts.dead_lettered,
+            discarded: sink.counts.discarded,
+            expired: sink.counts.expired,
+            lost: sink.counts.lost,
+            pending: sink.pending,
+            pending_bytes: sink.pending_bytes,
+            in_flight: sink.in_flight,
+            retries: sink.retries,
+            open_gaps: sink.open_gaps,
+            lag_seconds: sink.lag_ms as f64 / 1000.0,
+            last_success: sink.last_success.map(Time),
+            last_error: sink.last_error.map(|error| SinkError {
+                what: error.cause.what,
+                remedy: error.cause.remedy,
+                code: error.cause.code,
+                at: Some(Time(error.at)),
+            }),
+            next_attempt: sink.next_attempt.map(Time),
+            scope,
+        }
+    }
+
     /// Whether both sides of the identity agree.
     #[must_use]
     pub fn balances(&self) -> bool {
@@ -210,6 +239,10 @@ impl SinkStatus {
         ];
         self.stamped.checked_sub(self.start) == Some(right.iter().sum())
     }
+}
+
+fn state_name<S: Serializer>(state: &SinkState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.name())
 }
 
 /// Why a sink does not deliver.

@@ -277,9 +277,9 @@ impl<'s> Reader<'s> {
     ///
     /// # Errors
     /// [`Problem`]: the event is refused.
-    pub fn read<'a>(&mut self, text: &'a str, event: &mut RawEvent<'a>) -> Result<(), Problem> {
+    pub fn read<'a>(&mut self, text: &'a str, event: &mut RawEvent<'a>) -> Result<(), Box<Problem>> {
         if text.len() > MAX_EVENT {
-            return Err(Problem { code: Code::EventTooLarge, at: MAX_EVENT, member: "", note: "" });
+            return Err(Box::new(Problem { code: Code::EventTooLarge, at: MAX_EVENT, member: "", note: "" }));
         }
         let mut scanner = scan::Scanner::new(text.as_bytes(), 0, self.scratch);
         scanner.event(event)?;
@@ -291,12 +291,12 @@ impl<'s> Reader<'s> {
     ///
     /// # Errors
     /// [`Problem`]: the event is refused. Where it ends, [`Reader::skip`] tells.
-    pub fn read_at<'a>(&mut self, text: &'a str, at: usize, event: &mut RawEvent<'a>) -> Result<usize, Problem> {
+    pub fn read_at<'a>(&mut self, text: &'a str, at: usize, event: &mut RawEvent<'a>) -> Result<usize, Box<Problem>> {
         let mut scanner = scan::Scanner::new(text.as_bytes(), at, self.scratch);
         scanner.event(event)?;
         let end = scanner.at;
         if end - at > MAX_EVENT {
-            return Err(Problem { code: Code::EventTooLarge, at: at + MAX_EVENT, member: "", note: "" });
+            return Err(Box::new(Problem { code: Code::EventTooLarge, at: at + MAX_EVENT, member: "", note: "" }));
         }
         Ok(end)
     }
@@ -306,7 +306,7 @@ impl<'s> Reader<'s> {
     ///
     /// # Errors
     /// [`Problem`]: the text is not valid JSON, or nested too deeply to find its end.
-    pub fn skip(&mut self, text: &str, at: usize) -> Result<usize, Problem> {
+    pub fn skip(&mut self, text: &str, at: usize) -> Result<usize, Box<Problem>> {
         let mut scanner = scan::Scanner::lenient(text.as_bytes(), at, self.scratch);
         scanner.measure()?;
         Ok(scanner.at)

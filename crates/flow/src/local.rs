@@ -49,6 +49,20 @@ pub struct LogCounters {
     pub reused: std::sync::atomic::AtomicU64,
     /// Syncs.
     pub syncs: std::sync::atomic::AtomicU64,
+    /// How many blocks had how many records, by the classes of [`BLOCK_ROWS`].
+    pub block_rows: [std::sync::atomic::AtomicU64; BLOCK_ROWS.len() + 1],
+}
+
+/// The largest number of records of each class of [`LogCounters::block_rows`]; the last class holds larger blocks.
+pub const BLOCK_ROWS: [u64; 8] = [1, 10, 30, 100, 300, 1_000, 3_000, 10_000];
+
+impl LogCounters {
+    pub(crate) fn count_block_rows(&self, rows: u64) {
+        let class = BLOCK_ROWS.iter().position(|most| rows <= *most).unwrap_or(BLOCK_ROWS.len());
+        if let Some(count) = self.block_rows.get(class) {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
 }
 
 /// Sizes of the local log.

@@ -114,7 +114,7 @@ pub(crate) fn survey(
     for (at, segment) in opened.into_iter().enumerate() {
         let next = nexts.get(at).copied();
         let Some(header) = segment.header else {
-            surveyor.unreadable(&segment, row, next, &state.losses);
+            surveyor.unreadable(&segment, row, next, &state);
             continue;
         };
         let content = surveyor.content(&segment, &header, next, &state.losses, at + 1 == count)?;
@@ -269,19 +269,22 @@ impl Surveyor<'_> {
         segment: &Opened,
         row: Option<Row>,
         next: Option<(LogPos, Option<Row>)>,
-        losses: &[Loss],
+        state: &PartitionState,
     ) {
-        if losses.iter().any(|loss| loss.from <= segment.base.0 && loss.to > segment.base.0) {
+        if state.losses.iter().any(|loss| loss.from <= segment.base.0 && loss.to > segment.base.0) {
             return;
         }
-        let most = segment.file_len / LEAST_PER_ROW;
+        // The newest one may have been cut short, too.
+        let limit = if state.newest == Some(segment.base.0) { state.newest_limit } else { 0 };
+        let bytes = segment.file_len.max(limit).max(1);
+        let most = bytes / LEAST_PER_ROW;
         let end = next.and_then(|(_, row)| row);
         // Of the oldest segment nobody tells the first row.
         let first = row.or_else(|| end.map(|end| Row(end.0.saturating_sub(most)))).unwrap_or_default();
         let bound = Row(first.0 + most);
         let detail = "neither the segment's header nor its first block can be read".to_owned();
         let rows = (first, end.unwrap_or(bound));
-        self.damage(DamageKind::Segment, segment.base, (0, segment.file_len), rows, detail);
+        self.damage(DamageKind::Segment, segment.base, (0, bytes), rows, detail);
         if let Some(damage) = self.damages.last_mut() {
             damage.upper_bound = end.is_none() || row.is_none();
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{bench, generate};
+use crate::{bench, demo, generate};
 
 /// What went wrong, as an exit code. 2 is clap's for a wrong command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub enum Command {
     /// Take events in and deliver them, until SIGTERM or Ctrl-C.
     #[command(after_help = "Example:\n  trailwire run --config trailwire.yaml\n\nPrints one line `ready ingest=URL admin=URL` to standard output when it serves.")]
     Run(RunArgs),
+    /// Show the product on one screen: recorded real events, a journal, a receiver. Needs no network.
+    Demo(demo::Args),
     /// Check the configuration without starting anything.
     #[command(after_help = "Example:\n  trailwire validate --config trailwire.yaml --json")]
     Validate(ValidateArgs),

@@ -28,7 +28,8 @@ async fn get(listening: &Listening, target: &str, headers: &str) -> Reply {
 
 #[tokio::test]
 async fn probes_answer_without_a_token_and_tell_nothing() {
-    let listening = open(Given { missing: Some("the journal is being opened".into()), ..given() }, Some("t")).await;
+    let listening =
+        open(Given { missing: Some("the journal is being opened".into()), ..given() }, Some("t")).await;
     let live = get(&listening, "/livez", "").await;
     assert_eq!((live.status, live.body.as_str()), (200, "ok\n"));
     let ready = get(&listening, "/readyz", "").await;
@@ -71,7 +72,9 @@ async fn metrics_are_prometheus_text() {
     let listening = open(given(), None).await;
     let reply = get(&listening, "/metrics", "").await;
     assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    assert!(reply.body.contains("trailwire_sink_pending{org=\"acme\",sink=\"soc\",type=\"splunk_hec\"} 30\n"));
+    assert!(
+        reply.body.contains("trailwire_sink_pending{org=\"acme\",sink=\"soc\",type=\"splunk_hec\"} 30\n")
+    );
 }
 
 #[tokio::test]

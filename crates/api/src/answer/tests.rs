@@ -10,7 +10,12 @@ async fn text(answer: Answer) -> String {
 #[tokio::test]
 async fn the_wire_form_of_answers_is_fixed() {
     let rejected = [
-        Rejection { line: 3, code: Code::BadJson, message: "expected `:` at byte 7".into(), retry_after: None },
+        Rejection {
+            line: 3,
+            code: Code::BadJson,
+            message: "expected `:` at byte 7".into(),
+            retry_after: None,
+        },
         Rejection {
             line: 4,
             code: Code::OverQuota,

@@ -4,7 +4,10 @@ use super::*;
 use crate::fixture::grant;
 
 fn producer(name: &str, tokens: &[&str]) -> Producer {
-    Producer { grant: grant(name), tokens: tokens.iter().map(|token| TokenHash::of(token.as_bytes())).collect() }
+    Producer {
+        grant: grant(name),
+        tokens: tokens.iter().map(|token| TokenHash::of(token.as_bytes())).collect(),
+    }
 }
 
 #[test]

@@ -14,7 +14,11 @@ use crate::fixture::{Memory, event, events, grant, intake};
 struct Pieces(std::vec::IntoIter<Vec<u8>>);
 
 impl AsyncRead for Pieces {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         if let Some(piece) = self.0.next() {
             buf.put_slice(&piece);
         }

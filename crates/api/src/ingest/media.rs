@@ -44,15 +44,20 @@ impl Media {
 }
 
 fn format_of(content_type: &[u8]) -> Option<Format> {
-    let mut parts = content_type.split(|byte| *byte == b';').map(|part| part.trim_ascii().to_ascii_lowercase());
+    let mut parts =
+        content_type.split(|byte| *byte == b';').map(|part| part.trim_ascii().to_ascii_lowercase());
     let format = match parts.next()?.as_slice() {
         b"application/json" => Format::Json,
-        b"application/x-ndjson" | b"application/ndjson" | b"application/jsonl" | b"application/x-jsonlines" => {
-            Format::Ndjson
-        }
+        b"application/x-ndjson"
+        | b"application/ndjson"
+        | b"application/jsonl"
+        | b"application/x-jsonlines" => Format::Ndjson,
         _ => return None,
     };
     // JSON is UTF-8; a client that says otherwise would be misread.
     let charsets = parts.filter_map(|part| part.strip_prefix(b"charset=").map(<[u8]>::to_vec));
-    charsets.into_iter().all(|name| matches!(name.as_slice(), b"utf-8" | b"\"utf-8\"" | b"utf8")).then_some(format)
+    charsets
+        .into_iter()
+        .all(|name| matches!(name.as_slice(), b"utf-8" | b"\"utf-8\"" | b"utf8"))
+        .then_some(format)
 }

@@ -75,7 +75,8 @@ async fn arrays_objects_and_bodies_without_a_type_are_understood() {
 async fn a_broken_array_stores_nothing() {
     let house = house().await;
     let broken = format!("[{},{}", event("b1"), event("b2"));
-    let reply = once(house.listening.address, &post("content-type: application/json\r\n", broken.as_bytes())).await;
+    let reply =
+        once(house.listening.address, &post("content-type: application/json\r\n", broken.as_bytes())).await;
     assert_eq!((reply.status, reply.code().as_str()), (400, "TW-1009"), "{}", reply.body);
     assert_eq!(house.memory.appends(), 0);
 }
@@ -106,7 +107,8 @@ async fn only_producers_get_in() {
     let house = house().await;
     let address = house.listening.address;
     let with = |authorization: &str| {
-        format!("POST /v1/events HTTP/1.1\r\nhost: t\r\n{authorization}content-length: 2\r\n\r\n{{}}").into_bytes()
+        format!("POST /v1/events HTTP/1.1\r\nhost: t\r\n{authorization}content-length: 2\r\n\r\n{{}}")
+            .into_bytes()
     };
     for authorization in [
         String::new(),
@@ -221,7 +223,10 @@ async fn quotas_refuse_line_by_line_and_429_only_when_nothing_passed() {
     let answer = reply.json();
     assert_eq!(answer["accepted"], 5);
     assert_eq!(answer["rejected"].as_array().unwrap().len(), 3);
-    assert_eq!((&answer["rejected"][0]["line"], &answer["rejected"][0]["code"]), (&json!(6), &json!("TW-2107")));
+    assert_eq!(
+        (&answer["rejected"][0]["line"], &answer["rejected"][0]["code"]),
+        (&json!(6), &json!("TW-2107"))
+    );
     assert_eq!(answer["rejected"][0]["retry_after"], 1);
 
     house.intake.quotas().replace(Quota { events: NonZeroU32::new(1), bytes: None }, []);

@@ -176,7 +176,7 @@ impl Samples {
 
 /// What one series set says of one sink, or of many.
 struct Terms {
-    counts: [(Metric, u64); 12],
+    counts: [(Metric, u64); 14],
     lag: f64,
     last_success: Option<f64>,
 }
@@ -197,6 +197,8 @@ impl Default for Terms {
                 (Metric::SinkPending, 0),
                 (Metric::SinkInFlight, 0),
                 (Metric::SinkRetries, 0),
+                (Metric::SinkPendingBytes, 0),
+                (Metric::SinkOpenGaps, 0),
             ],
             lag: 0.0,
             last_success: None,
@@ -220,6 +222,8 @@ impl Terms {
             sink.pending,
             sink.in_flight,
             sink.retries,
+            sink.pending_bytes,
+            sink.open_gaps,
         ];
         for ((_, count), value) in terms.counts.iter_mut().zip(values) {
             *count = value;

@@ -77,7 +77,13 @@ async fn many_sinks_are_summed_up() {
     let samples = signals(status).collect().await;
     let delivered: Vec<_> = samples.iter().filter(|sample| sample.metric == Metric::SinkDelivered).collect();
     assert_eq!(delivered.len(), 1001);
-    let total: u64 = delivered.iter().map(|sample| match sample.value { Value::Int(n) => n, _ => 0 }).sum();
+    let total: u64 = delivered
+        .iter()
+        .map(|sample| match sample.value {
+            Value::Int(n) => n,
+            _ => 0,
+        })
+        .sum();
     assert_eq!(total, 1500 * 50, "nothing is lost in the sum");
     let other = delivered.last().unwrap();
     assert!(other.labels.contains(&(Label::Org, "other".to_owned())));

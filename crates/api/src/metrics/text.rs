@@ -91,6 +91,5 @@ fn escape(out: &mut String, value: &str) {
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    let _: std::fmt::Result = out.write_fmt(text);
+    out.write_fmt(text).expect("writing to a String cannot fail")
 }

@@ -7,13 +7,23 @@ struct Echo {
 }
 
 impl Service for Echo {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, _: SocketAddr) -> BoxFuture<'static, Response<Full<Bytes>>> {
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        _: SocketAddr,
+    ) -> BoxFuture<'static, Response<Full<Bytes>>> {
         Box::pin(async move {
             use http_body_util::BodyExt;
-            let len = if self.reads { request.into_body().collect().await.map_or(0, |body| body.to_bytes().len()) } else { 0 };
+            let len = if self.reads {
+                request.into_body().collect().await.map_or(0, |body| body.to_bytes().len())
+            } else {
+                0
+            };
             let mut response = Response::new(Full::new(Bytes::from(len.to_string())));
             if !self.reads {
-                response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+                response
+                    .headers_mut()
+                    .insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
             }
             response
         })

@@ -24,6 +24,9 @@ pub(crate) fn sink(owner: Option<&str>, name: &str, scope: Scope) -> SinkStatus 
         expired: 3,
         lost: 4,
         pending: 30,
+        pending_bytes: 3000,
+        open_gaps: 1,
+        next_attempt: Some(Time(UnixMillis(1_763_799_390_000))),
         in_flight: 5,
         retries: 6,
         lag_seconds: 12.5,
@@ -43,7 +46,13 @@ pub(crate) fn status() -> Status {
         version: "0.1.0".to_owned(),
         log_id: "6f1c".to_owned(),
         uptime_seconds: 60,
-        partitions: vec![PartitionStatus { id: 3, oldest_row: 5, next_row: 105, queued_bytes: 0, disk_bytes: 4096 }],
+        partitions: vec![PartitionStatus {
+            id: 3,
+            oldest_row: 5,
+            next_row: 105,
+            queued_bytes: 0,
+            disk_bytes: 4096,
+        }],
         journal: JournalStatus {
             appends: 4,
             syncs: 5,
@@ -91,8 +100,51 @@ fn the_identity_is_checked() {
 }
 
 #[test]
-fn states_have_one_word_everywhere() {
-    for state in SinkState::ALL {
-        assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+fn what_the_engine_says_arrives_whole() {
+    let given = flow::status::SinkStatus {
+        id: flow::lane_state::SinkId(1),
+        org: Some(org("acme")),
+        name: "soc".to_owned(),
+        kind: "splunk_hec",
+        state: SinkState::BackingOff,
+        stamped: 100,
+        start: 10,
+        counts: flow::lane_state::Counts {
+            delivered: 1,
+            filtered: 2,
+            grouped: 3,
+            dead_lettered: 4,
+            discarded: 5,
+            expired: 6,
+            lost: 7,
+        },
+        pending: 62,
+        pending_bytes: 620,
+        in_flight: 8,
+        retries: 9,
+        lag_ms: 1500,
+        last_success: Some(UnixMillis(0)),
+        last_error: None,
+        next_attempt: Some(UnixMillis(1000)),
+        open_gaps: 11,
+    };
+    let balances = given.balances();
+    let status = SinkStatus::new(given, Scope::one(org("acme")));
+    assert!(balances && status.balances());
+    insta::assert_json_snapshot!("engine", status);
+}
+
+#[test]
+fn the_counters_of_the_owners_arrive_whole() {
+    let counters = LogCounters::default();
+    counters.blocks.store(3, Ordering::Relaxed);
+    counters.rows.store(1203, Ordering::Relaxed);
+    counters.syncs.store(4, Ordering::Relaxed);
+    if let Some(class) = counters.block_rows.last() {
+        class.store(1, Ordering::Relaxed);
     }
+    let status = JournalStatus::new(&counters);
+    assert_eq!((status.appends, status.rows, status.syncs), (3, 1203, 4));
+    assert_eq!(status.block_rows.counts.len(), status.block_rows.bounds.len() + 1);
+    assert_eq!((status.block_rows.counts.last(), status.block_rows.sum), (Some(&1), 1203));
 }

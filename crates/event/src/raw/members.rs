@@ -2,65 +2,117 @@
 
 use super::scan::Scanner;
 use super::text::Text;
-use super::{MAX_ID, Measured, Problem, RawEvent, TextList, number};
+use super::{
+    Actor, App, AppEvent, AuditEvent, Client, Lifecycle, MAX_ID, Measured, Problem, RawEvent, Request, Response,
+    TextList, number,
+};
 use crate::Kind;
 use crate::reject::Code;
 use crate::time;
 
-/// The bit of a known member in its object's set of members seen, or that the name is unknown.
-type Known = Result<Option<u32>, Problem>;
-
 const LIFECYCLE_EVENTS: [&[u8]; 6] =
     [b"installed", b"uninstalled", b"enabled", b"disabled", b"upgraded", b"permissions_changed"];
 
+/// Reads the object here, whose known members are listed in the order of the format's description.
+///
+/// Most producers send them in this order. So each member is first looked for where it would then stand, by one
+/// comparison with a constant, whose outcome the processor foresees; whatever comes in another way is read by name.
+macro_rules! members {
+    ($this:ident, $parent:literal, { $($bit:literal $name:literal => $read:expr,)* }) => {{
+        $this.enter()?;
+        let first_unknown = $this.names_seen();
+        let mut seen = 0u32;
+        let mut more = $this.next() != b'}';
+        $(
+            if more && {
+                $this.next();
+                $this.eat(concat!("\"", $name, "\":").as_bytes())
+            } {
+                $read;
+                seen |= 1 << $bit;
+                more = $this.another_member()?;
+            }
+        )*
+        while more {
+            $this.next();
+            let start = $this.at + 1;
+            let name = $this.name()?;
+            let mut decoded = Vec::new();
+            let name_bytes = name.decode(&mut decoded);
+            let known: u32 = $(if same_name($parent, name_bytes, $name.as_bytes()) { 1 << $bit } else)* { 0 };
+            if seen & known != 0 {
+                return $this.duplicate($parent, start);
+            }
+            seen |= known;
+            match known {
+                $(known if known == 1 << $bit => $read,)*
+                _ => $this.unknown($parent, start, name)?,
+            }
+            more = $this.another_member()?;
+        }
+        $this.distinct(first_unknown, $parent)?;
+        $this.leave();
+    }};
+}
+
+/// [`members!`] where there may be null instead.
+macro_rules! object {
+    ($this:ident, $parent:literal, $members:tt) => {
+        if $this.next() == b'{' {
+            members!($this, $parent, $members);
+        } else {
+            $this.null_or($parent, "it must be an object")?;
+        }
+    };
+}
+
+/// Whether a member's name is `known`. The names of headers have no case.
+fn same_name(parent: &str, name: &[u8], known: &[u8]) -> bool {
+    name == known || (parent == HEADERS && name.eq_ignore_ascii_case(known))
+}
+
+const HEADERS: &str = "request.headers";
+
 impl<'a> Scanner<'a, '_> {
     /// Reads an event at this place, which becomes the place behind it.
-    pub(super) fn event(&mut self, event: &mut RawEvent<'a>) -> Result<(), Problem> {
+    pub(super) fn event(&mut self, event: &mut RawEvent<'a>) -> Result<(), Box<Problem>> {
         *event = RawEvent::default();
         if self.next() != b'{' {
             // Broken JSON is told as such; anything else that is whole is "not an object".
             let at = self.at;
             self.measure()?;
-            return Err(Problem { code: Code::NotAnObject, at, member: "", note: "" });
+            return Err(Box::new(Problem { code: Code::NotAnObject, at, member: "", note: "" }));
         }
         let mut has_time = false;
-        self.members("", |this, name| {
-            Ok(Some(match name {
-                b"id" => this.text("id", &mut event.id).map(|()| 0)?,
-                b"kind" => this.kind(&mut event.kind).map(|()| 1)?,
-                b"time" => {
-                    has_time = this.time(event)?;
-                    2
-                }
-                b"org_id" => this.text("org_id", &mut event.org_id).map(|()| 3)?,
-                b"site_id" => this.text("site_id", &mut event.site_id).map(|()| 4)?,
-                b"site" => this.text("site", &mut event.site).map(|()| 5)?,
-                b"product" => this.text("product", &mut event.product).map(|()| 6)?,
-                b"app" => this.app(event).map(|()| 7)?,
-                b"actor" => this.actor(event).map(|()| 8)?,
-                b"client" => this.client(event).map(|()| 9)?,
-                b"request" => this.request(event).map(|()| 10)?,
-                b"response" => this.response(event).map(|()| 11)?,
-                b"lifecycle" => this.lifecycle(event).map(|()| 12)?,
-                b"app_event" => this.app_event(event).map(|()| 13)?,
-                b"audit_event" => this.audit_event(event).map(|()| 14)?,
-                _ => return Ok(None),
-            }))
-        })?;
+        members!(self, "", {
+            0 "id" => self.text("id", &mut event.id)?,
+            1 "kind" => self.kind(&mut event.kind)?,
+            2 "time" => has_time = self.time(event)?,
+            3 "org_id" => self.text("org_id", &mut event.org_id)?,
+            4 "site_id" => self.text("site_id", &mut event.site_id)?,
+            5 "site" => self.text("site", &mut event.site)?,
+            6 "product" => self.text("product", &mut event.product)?,
+            7 "app" => self.app(&mut event.app)?,
+            8 "actor" => self.actor(&mut event.actor)?,
+            9 "client" => self.client(&mut event.client)?,
+            10 "request" => self.request(&mut event.request)?,
+            11 "response" => self.response(&mut event.response)?,
+            12 "lifecycle" => self.lifecycle(&mut event.lifecycle)?,
+            13 "app_event" => self.app_event(&mut event.app_event)?,
+            14 "audit_event" => self.audit_event(&mut event.audit_event)?,
+        });
         self.check(event, has_time)
     }
 
     /// What is required and cannot be told member by member.
-    fn check(&self, event: &RawEvent<'a>, has_time: bool) -> Result<(), Problem> {
-        let missing = |member| Err(Problem { code: Code::MissingMember, at: self.at - 1, member, note: "" });
+    fn check(&self, event: &RawEvent<'a>, has_time: bool) -> Result<(), Box<Problem>> {
+        let missing = |member| Err(Box::new(Problem { code: Code::MissingMember, at: self.at - 1, member, note: "" }));
         if event.id.is_empty() {
             return missing("id");
         }
-        if !(event.id.is_plain() && event.id.escaped_bytes().len() <= MAX_ID)
-            && !is_event_id(event.id.decode(&mut Vec::new()))
-        {
+        if !is_event_id(event.id) {
             let note = "an id is 1 to 256 printable ASCII characters without space, quote and backslash";
-            return Err(Problem { code: Code::BadValue, at: self.at - 1, member: "id", note });
+            return Err(Box::new(Problem { code: Code::BadValue, at: self.at - 1, member: "id", note }));
         }
         if !has_time {
             return missing("time");
@@ -78,233 +130,134 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
-    fn app(&mut self, event: &mut RawEvent<'a>) -> Result<(), Problem> {
-        let app = &mut event.app;
-        self.object("app", |this, name| {
-            Ok(Some(match name {
-                b"id" => this.text("app.id", &mut app.id).map(|()| 0)?,
-                b"key" => this.text("app.key", &mut app.key).map(|()| 1)?,
-                b"kind" => this.text("app.kind", &mut app.kind).map(|()| 2)?,
-                b"installation_id" => this.text("app.installation_id", &mut app.installation_id).map(|()| 3)?,
-                b"environment" => this.text("app.environment", &mut app.environment).map(|()| 4)?,
-                b"version" => this.text("app.version", &mut app.version).map(|()| 5)?,
-                _ => return Ok(None),
-            }))
-        })
+    fn app(&mut self, app: &mut App<'a>) -> Result<(), Box<Problem>> {
+        object!(self, "app", {
+            0 "id" => self.text("app.id", &mut app.id)?,
+            1 "key" => self.text("app.key", &mut app.key)?,
+            2 "kind" => self.text("app.kind", &mut app.kind)?,
+            3 "installation_id" => self.text("app.installation_id", &mut app.installation_id)?,
+            4 "environment" => self.text("app.environment", &mut app.environment)?,
+            5 "version" => self.text("app.version", &mut app.version)?,
+        });
+        Ok(())
     }
 
-    fn actor(&mut self, event: &mut RawEvent<'a>) -> Result<(), Problem> {
-        let actor = &mut event.actor;
-        self.object("actor", |this, name| {
-            Ok(Some(match name {
-                b"acting_as" => this.text("actor.acting_as", &mut actor.acting_as).map(|()| 0)?,
-                b"account_id" => this.text("actor.account_id", &mut actor.account_id).map(|()| 1)?,
-                b"credential" => this.text("actor.credential", &mut actor.credential).map(|()| 2)?,
-                _ => return Ok(None),
-            }))
-        })
+    fn actor(&mut self, actor: &mut Actor<'a>) -> Result<(), Box<Problem>> {
+        object!(self, "actor", {
+            0 "acting_as" => self.text("actor.acting_as", &mut actor.acting_as)?,
+            1 "account_id" => self.text("actor.account_id", &mut actor.account_id)?,
+            2 "credential" => self.text("actor.credential", &mut actor.credential)?,
+        });
+        Ok(())
     }
 
-    fn client(&mut self, event: &mut RawEvent<'a>) -> Result<(), Problem> {
-        let client = &mut event.client;
-        self.object("client", |this, name| {
-            Ok(Some(match name {
-                b"origin" => this.text("client.origin", &mut client.origin).map(|()| 0)?,
-                b"evidence" => this.text("client.evidence", &mut client.evidence).map(|()| 1)?,
-                b"ip" => this.text("client.ip", &mut client.ip).map(|()| 2)?,
-                b"user_agent" => this.text("client.user_agent", &mut client.user_agent).map(|()| 3)?,
-                _ => return Ok(None),
-            }))
-        })
+    fn client(&mut self, client: &mut Client<'a>) -> Result<(), Box<Problem>> {
+        object!(self, "client", {
+            0 "origin" => self.text("client.origin", &mut client.origin)?,
+            1 "evidence" => self.text("client.evidence", &mut client.evidence)?,
+            2 "ip" => self.text("client.ip", &mut client.ip)?,
+            3 "user_agent" => self.text("client.user_agent", &mut client.user_agent)?,
+        });
+        Ok(())
     }
 
-    fn request(&mut self, event: &mut RawEvent<'a>) -> Result<(), Problem> {
-        let request = &mut event.request;
-        self.object("request", |this, name| {
-            Ok(Some(match name {
-                b"id" => this.text("request.id", &mut request.id).map(|()| 0)?,
-                b"trace_id" => this.text("request.trace_id", &mut request.trace_id).map(|()| 1)?,
-                b"method" => this.text("request.method", &mut request.method).map(|()| 2)?,
-                b"path" => this.text("request.path", &mut request.path).map(|()| 3)?,
-                b"query" => this.text("request.query", &mut request.query).map(|()| 4)?,
-                b"bytes" => this.whole("request.bytes", &mut request.bytes).map(|()| 5)?,
-                b"headers" => this.headers(&mut request.description, &mut request.group).map(|()| 6)?,
-                _ => return Ok(None),
-            }))
-        })
+    fn request(&mut self, request: &mut Request<'a>) -> Result<(), Box<Problem>> {
+        object!(self, "request", {
+            0 "id" => self.text("request.id", &mut request.id)?,
+            1 "trace_id" => self.text("request.trace_id", &mut request.trace_id)?,
+            2 "method" => self.text("request.method", &mut request.method)?,
+            3 "path" => self.text("request.path", &mut request.path)?,
+            4 "query" => self.text("request.query", &mut request.query)?,
+            5 "bytes" => request.bytes = self.whole("request.bytes")?,
+            6 "headers" => self.headers(request)?,
+        });
+        Ok(())
     }
 
-    fn headers(&mut self, description: &mut Text<'a>, group: &mut Text<'a>) -> Result<(), Problem> {
-        self.object("request.headers", |this, name| {
-            // Header names have no case.
-            Ok(Some(if name.eq_ignore_ascii_case(b"x-audit-log-description") {
-                this.text("request.headers.x-audit-log-description", description).map(|()| 0)?
-            } else if name.eq_ignore_ascii_case(b"x-audit-log-group") {
-                this.text("request.headers.x-audit-log-group", group).map(|()| 1)?
-            } else {
-                return Ok(None);
-            }))
-        })
+    fn headers(&mut self, request: &mut Request<'a>) -> Result<(), Box<Problem>> {
+        object!(self, "request.headers", {
+            0 "x-audit-log-description" =>
+                self.text("request.headers.x-audit-log-description", &mut request.description)?,
+            1 "x-audit-log-group" => self.text("request.headers.x-audit-log-group", &mut request.group)?,
+        });
+        Ok(())
     }
 
-    fn response(&mut self, event: &mut RawEvent<'a>) -> Result<(), Problem> {
-        let response = &mut event.response;
-        self.object("response", |this, name| {
-            Ok(Some(match name {
-                b"status" => this.status(&mut response.status).map(|()| 0)?,
-                b"bytes" => this.whole("response.bytes", &mut response.bytes).map(|()| 1)?,
-                b"duration_ms" => this.duration(&mut response.duration_us).map(|()| 2)?,
-                b"rate_limit_remaining" => {
-                    let member = "response.rate_limit_remaining";
-                    response.rate_limit_remaining =
-                        this.numeric(member, "it must be a whole number", number::signed)?;
-                    3
-                }
-                _ => return Ok(None),
-            }))
-        })
+    fn response(&mut self, response: &mut Response) -> Result<(), Box<Problem>> {
+        object!(self, "response", {
+            0 "status" => response.status = self.status()?,
+            1 "bytes" => response.bytes = self.whole("response.bytes")?,
+            2 "duration_ms" => response.duration_us = self.duration()?,
+            3 "rate_limit_remaining" => response.rate_limit_remaining = self.rest_of_limit()?,
+        });
+        Ok(())
     }
 
-    fn lifecycle(&mut self, event: &mut RawEvent<'a>) -> Result<(), Problem> {
-        let lifecycle = &mut event.lifecycle;
-        self.object("lifecycle", |this, name| {
-            Ok(Some(match name {
-                b"event" => {
-                    this.text("lifecycle.event", &mut lifecycle.event)?;
-                    let word = lifecycle.event.decode(&mut this.scratch.decoded);
-                    if !word.is_empty() && !LIFECYCLE_EVENTS.contains(&word) {
-                        let note = "it must be installed, uninstalled, enabled, disabled, upgraded or permissions_changed";
-                        return Err(this.bad_value("lifecycle.event", note));
-                    }
-                    0
-                }
-                b"by" => this.text("lifecycle.by", &mut lifecycle.by).map(|()| 1)?,
-                b"scopes_before" => this.texts("lifecycle.scopes_before", &mut lifecycle.scopes_before).map(|()| 2)?,
-                b"scopes_after" => this.texts("lifecycle.scopes_after", &mut lifecycle.scopes_after).map(|()| 3)?,
-                b"version_before" => this.text("lifecycle.version_before", &mut lifecycle.version_before).map(|()| 4)?,
-                b"version_after" => this.text("lifecycle.version_after", &mut lifecycle.version_after).map(|()| 5)?,
-                _ => return Ok(None),
-            }))
-        })
+    fn lifecycle(&mut self, told: &mut Lifecycle<'a>) -> Result<(), Box<Problem>> {
+        object!(self, "lifecycle", {
+            0 "event" => self.lifecycle_event(&mut told.event)?,
+            1 "by" => self.text("lifecycle.by", &mut told.by)?,
+            2 "scopes_before" => self.texts("lifecycle.scopes_before", &mut told.scopes_before)?,
+            3 "scopes_after" => self.texts("lifecycle.scopes_after", &mut told.scopes_after)?,
+            4 "version_before" => self.text("lifecycle.version_before", &mut told.version_before)?,
+            5 "version_after" => self.text("lifecycle.version_after", &mut told.version_after)?,
+        });
+        Ok(())
     }
 
-    fn app_event(&mut self, event: &mut RawEvent<'a>) -> Result<(), Problem> {
-        let told = &mut event.app_event;
-        self.object("app_event", |this, name| {
-            Ok(Some(match name {
-                b"name" => this.text("app_event.name", &mut told.name).map(|()| 0)?,
-                b"object" => {
-                    this.object("app_event.object", |this, name| {
-                        Ok(Some(match name {
-                            b"type" => this.text("app_event.object.type", &mut told.object_type).map(|()| 0)?,
-                            b"id" => this.text("app_event.object.id", &mut told.object_id).map(|()| 1)?,
-                            b"name" => this.words("app_event.object.name", &mut told.object_name).map(|()| 2)?,
-                            _ => return Ok(None),
-                        }))
-                    })?;
-                    1
-                }
-                b"summary" => this.words("app_event.summary", &mut told.summary).map(|()| 2)?,
-                b"before" => this.anything(&mut told.before).map(|()| 3)?,
-                b"after" => this.anything(&mut told.after).map(|()| 4)?,
-                _ => return Ok(None),
-            }))
-        })
+    fn app_event(&mut self, told: &mut AppEvent<'a>) -> Result<(), Box<Problem>> {
+        object!(self, "app_event", {
+            0 "name" => self.text("app_event.name", &mut told.name)?,
+            1 "object" => self.app_event_object(told)?,
+            2 "summary" => told.summary = self.words("app_event.summary")?,
+            3 "before" => told.before = self.measure()?,
+            4 "after" => told.after = self.measure()?,
+        });
+        Ok(())
     }
 
-    fn audit_event(&mut self, event: &mut RawEvent<'a>) -> Result<(), Problem> {
-        let told = &mut event.audit_event;
-        self.object("audit_event", |this, name| {
-            Ok(Some(match name {
-                b"action" => this.text("audit_event.action", &mut told.action).map(|()| 0)?,
-                b"category" => this.text("audit_event.category", &mut told.category).map(|()| 1)?,
-                b"context" => this.anything(&mut told.context).map(|()| 2)?,
-                b"container" => this.anything(&mut told.container).map(|()| 3)?,
-                b"message" => this.anything(&mut told.message).map(|()| 4)?,
-                _ => return Ok(None),
-            }))
-        })
+    fn app_event_object(&mut self, told: &mut AppEvent<'a>) -> Result<(), Box<Problem>> {
+        object!(self, "app_event.object", {
+            0 "type" => self.text("app_event.object.type", &mut told.object_type)?,
+            1 "id" => self.text("app_event.object.id", &mut told.object_id)?,
+            2 "name" => told.object_name = self.words("app_event.object.name")?,
+        });
+        Ok(())
     }
 
-    /// An object or null.
-    #[inline(always)]
-    fn object(
-        &mut self,
-        member: &'static str,
-        read: impl FnMut(&mut Self, &[u8]) -> Known,
-    ) -> Result<(), Problem> {
-        match self.next() {
-            b'{' => self.members(member, read),
-            _ => self.null_or(member, "it must be an object"),
-        }
-    }
-
-    /// The members of the object here. `read` is given a member's name and reads the value if it knows the name.
-    #[inline(always)]
-    fn members(
-        &mut self,
-        parent: &'static str,
-        mut read: impl FnMut(&mut Self, &[u8]) -> Known,
-    ) -> Result<(), Problem> {
-        self.enter()?;
-        let first_unknown = self.unknown_mark();
-        let mut seen = 0u32;
-        if self.next() != b'}' {
-            loop {
-                self.next();
-                let start = self.at + 1;
-                let name = self.name()?;
-                let known = if name.has_escape() {
-                    let mut decoded = Vec::new();
-                    read(self, name.decode(&mut decoded))?
-                } else {
-                    read(self, name.escaped_bytes())?
-                };
-                match known {
-                    Some(bit) if seen & 1 << bit != 0 => {
-                        return Err(Problem { code: Code::DuplicateMember, at: start, member: parent, note: "" });
-                    }
-                    Some(bit) => seen |= 1 << bit,
-                    None => self.unknown(parent, start, name)?,
-                }
-                match self.next() {
-                    b',' => self.at += 1,
-                    b'}' => break,
-                    _ => return Err(self.bad_json("a comma or a closing brace belongs here")),
-                }
-            }
-        }
-        self.distinct(first_unknown, parent)?;
-        self.leave();
+    fn audit_event(&mut self, told: &mut AuditEvent<'a>) -> Result<(), Box<Problem>> {
+        object!(self, "audit_event", {
+            0 "action" => self.text("audit_event.action", &mut told.action)?,
+            1 "category" => self.text("audit_event.category", &mut told.category)?,
+            2 "context" => told.context = self.measure()?,
+            3 "container" => told.container = self.measure()?,
+            4 "message" => told.message = self.measure()?,
+        });
         Ok(())
     }
 
     /// A member that the format does not know: gone over, counted, named, and remembered so that it comes once.
     #[cold]
-    fn unknown(&mut self, parent: &'static str, start: usize, name: Text<'a>) -> Result<(), Problem> {
+    fn unknown(&mut self, parent: &'static str, start: usize, name: Text<'a>) -> Result<(), Box<Problem>> {
         self.remember(start, name);
         let mut decoded = Vec::new();
         self.scratch.unknown.count(parent, name.decode(&mut decoded));
         self.measure().map(drop)
     }
 
-    fn unknown_mark(&self) -> usize {
-        self.scratch.seen.len()
+    #[cold]
+    fn duplicate(&self, member: &'static str, at: usize) -> Result<(), Box<Problem>> {
+        Err(Box::new(Problem { code: Code::DuplicateMember, at, member, note: "" }))
     }
 
     #[cold]
-    fn bad_type(&self, member: &'static str, note: &'static str) -> Problem {
-        Problem { code: Code::BadType, at: self.at, member, note }
-    }
-
-    #[cold]
-    fn bad_value(&self, member: &'static str, note: &'static str) -> Problem {
-        Problem { code: Code::BadValue, at: self.at, member, note }
+    fn bad_type(&self, member: &'static str, note: &'static str) -> Box<Problem> {
+        Box::new(Problem { code: Code::BadType, at: self.at, member, note })
     }
 
     /// Null, which is as good as absent. Anything else is of the wrong type, if it is anything at all.
     #[cold]
-    fn null_or(&mut self, member: &'static str, note: &'static str) -> Result<(), Problem> {
+    fn null_or(&mut self, member: &'static str, note: &'static str) -> Result<(), Box<Problem>> {
         let wrong = self.bad_type(member, note);
         match self.here() {
             b'n' => self.word(b"null"),
@@ -316,7 +269,7 @@ impl<'a> Scanner<'a, '_> {
     }
 
     #[inline(always)]
-    fn text(&mut self, member: &'static str, into: &mut Text<'a>) -> Result<(), Problem> {
+    fn text(&mut self, member: &'static str, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
         if self.next() == b'"' {
             *into = self.string()?;
             Ok(())
@@ -326,19 +279,25 @@ impl<'a> Scanner<'a, '_> {
     }
 
     /// A string of which only the length is kept.
-    fn words(&mut self, member: &'static str, into: &mut Measured) -> Result<(), Problem> {
-        match self.next() {
-            b'"' | b'n' => self.anything(into),
-            _ => self.null_or(member, "it must be a string"),
+    fn words(&mut self, member: &'static str) -> Result<Measured, Box<Problem>> {
+        if !matches!(self.next(), b'"' | b'n') {
+            self.null_or(member, "it must be a string")?;
         }
+        self.measure()
     }
 
-    fn anything(&mut self, into: &mut Measured) -> Result<(), Problem> {
-        *into = self.measure()?;
-        Ok(())
+    fn lifecycle_event(&mut self, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
+        let at = self.at;
+        self.text("lifecycle.event", into)?;
+        let word = into.decode(&mut self.scratch.decoded);
+        if word.is_empty() || LIFECYCLE_EVENTS.contains(&word) {
+            return Ok(());
+        }
+        let note = "it must be installed, uninstalled, enabled, disabled, upgraded or permissions_changed";
+        Err(Box::new(Problem { code: Code::BadValue, at, member: "lifecycle.event", note }))
     }
 
-    fn texts(&mut self, member: &'static str, into: &mut Option<TextList<'a>>) -> Result<(), Problem> {
+    fn texts(&mut self, member: &'static str, into: &mut Option<TextList<'a>>) -> Result<(), Box<Problem>> {
         if self.next() != b'[' {
             return self.null_or(member, "it must be an array of strings");
         }
@@ -362,36 +321,39 @@ impl<'a> Scanner<'a, '_> {
         member: &'static str,
         note: &'static str,
         read: impl FnOnce(&[u8]) -> Option<T>,
-    ) -> Result<Option<T>, Problem> {
+    ) -> Result<Option<T>, Box<Problem>> {
         if !matches!(self.next(), b'0'..=b'9' | b'-') {
             self.null_or(member, "it must be a number")?;
             return Ok(None);
         }
-        let wrong = Problem { code: Code::BadValue, at: self.at, member, note };
+        let at = self.at;
         let number = self.number()?;
-        read(number).ok_or(wrong).map(Some)
+        match read(number) {
+            Some(value) => Ok(Some(value)),
+            None => Err(Box::new(Problem { code: Code::BadValue, at, member, note })),
+        }
     }
 
-    #[inline(always)]
-    fn whole(&mut self, member: &'static str, into: &mut Option<u64>) -> Result<(), Problem> {
-        *into = self.numeric(member, "it must be a whole number, not negative", number::whole)?;
-        Ok(())
+    fn whole(&mut self, member: &'static str) -> Result<Option<u64>, Box<Problem>> {
+        self.numeric(member, "it must be a whole number, not negative", number::whole)
     }
 
-    fn status(&mut self, into: &mut u16) -> Result<(), Problem> {
+    fn status(&mut self) -> Result<u16, Box<Problem>> {
         let status = |text: &[u8]| number::whole(text).and_then(|n| u16::try_from(n).ok()).filter(|n| *n < 1000);
         let note = "it must be a whole number from 0 to 999";
-        *into = self.numeric("response.status", note, status)?.unwrap_or(0);
-        Ok(())
+        Ok(self.numeric("response.status", note, status)?.unwrap_or(0))
     }
 
-    fn duration(&mut self, into: &mut Option<u64>) -> Result<(), Problem> {
+    fn duration(&mut self) -> Result<Option<u64>, Box<Problem>> {
         let note = "it must be a number of milliseconds, not negative, at most 31 years";
-        *into = self.numeric("response.duration_ms", note, number::micros)?;
-        Ok(())
+        self.numeric("response.duration_ms", note, number::micros)
     }
 
-    fn kind(&mut self, into: &mut Kind) -> Result<(), Problem> {
+    fn rest_of_limit(&mut self) -> Result<Option<i64>, Box<Problem>> {
+        self.numeric("response.rate_limit_remaining", "it must be a whole number", number::signed)
+    }
+
+    fn kind(&mut self, into: &mut Kind) -> Result<(), Box<Problem>> {
         let mut name = Text::default();
         self.text("kind", &mut name)?;
         let decoded = name.decode(&mut self.scratch.decoded);
@@ -401,7 +363,7 @@ impl<'a> Scanner<'a, '_> {
                 Some(kind) => *into = kind,
                 None => {
                     let note = "it must be api_call, lifecycle, app_event or audit_event";
-                    return Err(Problem { code: Code::UnknownKind, at: self.at, member: "kind", note });
+                    return Err(Box::new(Problem { code: Code::UnknownKind, at: self.at, member: "kind", note }));
                 }
             },
         }
@@ -409,9 +371,10 @@ impl<'a> Scanner<'a, '_> {
     }
 
     /// Reads the time; returns whether there is one.
-    fn time(&mut self, event: &mut RawEvent<'a>) -> Result<bool, Problem> {
+    fn time(&mut self, event: &mut RawEvent<'a>) -> Result<bool, Box<Problem>> {
         let note = "it must be RFC 3339, or a whole number of milliseconds since 1970, years 0 to 9999";
-        let wrong = Problem { code: Code::BadTime, at: self.at, member: "time", note };
+        let at = self.at;
+        let wrong = || Box::new(Problem { code: Code::BadTime, at, member: "time", note });
         match self.next() {
             b'"' => {
                 let text = self.string()?;
@@ -419,7 +382,7 @@ impl<'a> Scanner<'a, '_> {
                     return Ok(false);
                 }
                 let decoded = text.decode(&mut self.scratch.decoded);
-                event.time_ms = time::parse_rfc3339(decoded).ok_or(wrong)?;
+                event.time_ms = time::parse_rfc3339(decoded).ok_or_else(wrong)?;
                 if !text.has_escape() && time::is_canonical(text.escaped_bytes()) {
                     event.time_text = text;
                 }
@@ -427,7 +390,7 @@ impl<'a> Scanner<'a, '_> {
             }
             b'0'..=b'9' | b'-' => {
                 let number = self.number()?;
-                event.time_ms = number::signed(number).filter(|ms| time::in_range(*ms)).ok_or(wrong)?;
+                event.time_ms = number::signed(number).filter(|ms| time::in_range(*ms)).ok_or_else(wrong)?;
                 Ok(true)
             }
             _ => {
@@ -439,6 +402,11 @@ impl<'a> Scanner<'a, '_> {
 }
 
 /// Printable ASCII without space, quote and backslash, not too long.
-fn is_event_id(id: &[u8]) -> bool {
+fn is_event_id(id: Text<'_>) -> bool {
+    if id.is_plain() {
+        return id.escaped_bytes().len() <= MAX_ID;
+    }
+    let mut buffer = Vec::new();
+    let id = id.decode(&mut buffer);
     id.len() <= MAX_ID && id.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'))
 }

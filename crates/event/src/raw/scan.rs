@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::chunk::{WIDTH, classify, stops};
+use super::chunk::{Masks, WIDTH, classify, stops};
 use super::text::{ESCAPED, ODD, SUSPECT, Text, hex4};
 use super::{MAX_DEPTH, MAX_MEMBERS, MAX_STRING, Problem, Scratch};
 use crate::reject::Code;
@@ -72,8 +72,8 @@ impl<'a, 's> Scanner<'a, 's> {
     }
 
     #[cold]
-    pub(crate) fn bad_json(&self, note: &'static str) -> Problem {
-        Problem { code: Code::BadJson, at: self.at, member: "", note }
+    pub(crate) fn bad_json(&self, note: &'static str) -> Box<Problem> {
+        Box::new(Problem { code: Code::BadJson, at: self.at, member: "", note })
     }
 
     #[inline(always)]
@@ -86,16 +86,13 @@ impl<'a, 's> Scanner<'a, 's> {
         self.slice(start, self.at)
     }
 
-    /// The sixteen bytes from `at`; behind the end of the text there are quotes, so that every scan stops.
+    /// The sixteen bytes from `at`, if the text is that long.
     #[inline(always)]
-    fn with_chunk<R>(&self, at: usize, look: impl Fn(&[u8; WIDTH]) -> R) -> R {
-        match self.bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-            Some(chunk) => look(chunk),
-            None => look(&self.last_chunk(at)),
-        }
+    fn chunk(&self, at: usize) -> Option<&'a [u8; WIDTH]> {
+        self.bytes.get(at..)?.first_chunk()
     }
 
-    #[inline(never)]
+    /// What is left from `at`, with quotes behind it, so that every scan stops.
     fn last_chunk(&self, at: usize) -> [u8; WIDTH] {
         let mut padded = [b'"'; WIDTH];
         for (slot, byte) in padded.iter_mut().zip(self.bytes.get(at..).unwrap_or_default()) {
@@ -104,20 +101,42 @@ impl<'a, 's> Scanner<'a, 's> {
         padded
     }
 
-    /// A member's name and its colon. On entry the opening quote is here; afterwards the first byte of the value.
+    /// Passes `expected` if it is here.
     #[inline(always)]
-    pub(crate) fn name(&mut self) -> Result<Text<'a>, Problem> {
+    pub(crate) fn eat(&mut self, expected: &[u8]) -> bool {
+        let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(expected));
+        if found {
+            self.at += expected.len();
+        }
+        found
+    }
+
+    /// Passes the comma or stops at the closing brace behind a member; returns whether a member follows.
+    #[inline(always)]
+    pub(crate) fn another_member(&mut self) -> Result<bool, Box<Problem>> {
+        match self.next() {
+            b',' => {
+                self.at += 1;
+                Ok(true)
+            }
+            b'}' => Ok(false),
+            _ => Err(self.bad_json("a comma or a closing brace belongs here")),
+        }
+    }
+
+    /// A member's name and its colon. On entry the opening quote is here; afterwards the first byte of the value.
+    pub(crate) fn name(&mut self) -> Result<Text<'a>, Box<Problem>> {
         if self.here() != b'"' {
             return Err(self.bad_json("a member name in quotes belongs here"));
         }
         let start = self.at + 1;
-        let found = self.with_chunk(start, stops).trailing_zeros() as usize;
+        let found = self.chunk(start).map_or(WIDTH, |chunk| stops(chunk).trailing_zeros() as usize);
         let end = start + found;
         let name = if found < WIDTH && self.bytes.get(end) == Some(&b'"') {
             self.at = end + 1;
             Text::new(self.slice(start, end), 0)
         } else {
-            // Long, escaped or broken.
+            // Long, escaped, broken, or near the end of the text.
             self.string()?
         };
         if self.here() != b':' && self.next() != b':' {
@@ -126,22 +145,44 @@ impl<'a, 's> Scanner<'a, 's> {
         self.at += 1;
         self.members += 1;
         if self.members > MAX_MEMBERS && !self.lenient {
-            return Err(Problem { code: Code::TooManyMembers, at: start, member: "", note: "" });
+            return Err(Box::new(Problem { code: Code::TooManyMembers, at: start, member: "", note: "" }));
         }
         Ok(name)
     }
 
     /// A string. On entry its opening quote is here.
     #[inline(always)]
-    pub(crate) fn string(&mut self) -> Result<Text<'a>, Problem> {
+    pub(crate) fn string(&mut self) -> Result<Text<'a>, Box<Problem>> {
         let start = self.at + 1;
         let mut at = start;
         let mut marks = 0;
-        loop {
-            let masks = self.with_chunk(at, classify);
+        while let Some(chunk) = self.chunk(at) {
+            let masks = classify(chunk);
             let found = (masks.stop | 1 << WIDTH).trailing_zeros();
-            let before = (1u32 << found) - 1;
-            marks |= u8::from(masks.odd & before != 0) * ODD | u8::from(masks.suspect & before != 0) * SUSPECT;
+            marks |= marks_before(masks, found);
+            at += found as usize;
+            if found as usize == WIDTH {
+                continue;
+            }
+            if self.bytes.get(at) == Some(&b'"') && at - start <= MAX_STRING {
+                self.at = at + 1;
+                return Ok(Text::new(self.slice(start, at), marks));
+            }
+            break;
+        }
+        self.unusual_string(start, at, marks)
+    }
+
+    /// The rest of a string that has an escape, is broken, or lies at the end of the text.
+    #[inline(never)]
+    fn unusual_string(&mut self, start: usize, mut at: usize, mut marks: u8) -> Result<Text<'a>, Box<Problem>> {
+        loop {
+            let masks = match self.chunk(at) {
+                Some(chunk) => classify(chunk),
+                None => classify(&self.last_chunk(at)),
+            };
+            let found = (masks.stop | 1 << WIDTH).trailing_zeros();
+            marks |= marks_before(masks, found);
             at += found as usize;
             if found as usize == WIDTH {
                 continue;
@@ -159,26 +200,28 @@ impl<'a, 's> Scanner<'a, 's> {
         }
         self.at = at + 1;
         if at - start > MAX_STRING && !self.lenient {
-            return Err(Problem { code: Code::StringTooLong, at: start, member: "", note: "" });
+            return Err(Box::new(Problem { code: Code::StringTooLong, at: start, member: "", note: "" }));
         }
         Ok(Text::new(self.slice(start, at), marks))
     }
 
     /// The length of the escape here, which is a valid one.
     #[inline(never)]
-    fn escape(&self) -> Result<usize, Problem> {
+    fn escape(&self) -> Result<usize, Box<Problem>> {
         match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
             Some(b'u') => {
                 let unit = |from| self.bytes.get(from..from + 4).and_then(hex4);
-                let unpaired = Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" };
+                let unpaired = || {
+                    Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" })
+                };
                 match unit(self.at + 2) {
                     Some(0xd800..=0xdbff) => match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
                         (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
                         _ if self.lenient => Ok(6),
-                        _ => Err(unpaired),
+                        _ => Err(unpaired()),
                     },
-                    Some(0xdc00..=0xdfff) if !self.lenient => Err(unpaired),
+                    Some(0xdc00..=0xdfff) if !self.lenient => Err(unpaired()),
                     Some(_) => Ok(6),
                     None => Err(self.bad_json("four hexadecimal digits belong behind \\u")),
                 }
@@ -188,7 +231,7 @@ impl<'a, 's> Scanner<'a, 's> {
     }
 
     /// A number by the grammar. On entry its first byte is here.
-    pub(crate) fn number(&mut self) -> Result<&'a [u8], Problem> {
+    pub(crate) fn number(&mut self) -> Result<&'a [u8], Box<Problem>> {
         let start = self.at;
         if self.here() == b'-' {
             self.at += 1;
@@ -219,7 +262,7 @@ impl<'a, 's> Scanner<'a, 's> {
         }
     }
 
-    fn some_digits(&mut self) -> Result<(), Problem> {
+    fn some_digits(&mut self) -> Result<(), Box<Problem>> {
         if !self.here().is_ascii_digit() {
             return Err(self.bad_json("a digit belongs here"));
         }
@@ -228,7 +271,7 @@ impl<'a, 's> Scanner<'a, 's> {
     }
 
     /// `true`, `false` or `null`.
-    pub(crate) fn word(&mut self, word: &[u8]) -> Result<(), Problem> {
+    pub(crate) fn word(&mut self, word: &[u8]) -> Result<(), Box<Problem>> {
         let end = self.at + word.len();
         if self.slice(self.at, end) != word {
             return Err(self.bad_json("a value belongs here"));
@@ -239,10 +282,10 @@ impl<'a, 's> Scanner<'a, 's> {
 
     /// One level deeper. On entry the opening brace or bracket is here.
     #[inline(always)]
-    pub(crate) fn enter(&mut self) -> Result<(), Problem> {
+    pub(crate) fn enter(&mut self) -> Result<(), Box<Problem>> {
         self.depth += 1;
         if self.depth > MAX_DEPTH && (!self.lenient || self.depth > 4 * MAX_DEPTH) {
-            return Err(Problem { code: Code::TooDeep, at: self.at, member: "", note: "" });
+            return Err(Box::new(Problem { code: Code::TooDeep, at: self.at, member: "", note: "" }));
         }
         self.at += 1;
         Ok(())
@@ -256,7 +299,7 @@ impl<'a, 's> Scanner<'a, 's> {
     }
 
     /// Goes over any value and measures it.
-    pub(crate) fn measure(&mut self) -> Result<Measured, Problem> {
+    pub(crate) fn measure(&mut self) -> Result<Measured, Box<Problem>> {
         let len = match self.next() {
             b'"' => self.string()?.count_chars(),
             b'{' => self.free_object()?,
@@ -275,8 +318,8 @@ impl<'a, 's> Scanner<'a, 's> {
     /// The elements of an array, each read by `element`; returns their number. On entry the bracket is here.
     pub(crate) fn elements(
         &mut self,
-        mut element: impl FnMut(&mut Self) -> Result<(), Problem>,
-    ) -> Result<usize, Problem> {
+        mut element: impl FnMut(&mut Self) -> Result<(), Box<Problem>>,
+    ) -> Result<usize, Box<Problem>> {
         self.enter()?;
         let mut count = 0;
         if self.next() != b']' {
@@ -294,7 +337,7 @@ impl<'a, 's> Scanner<'a, 's> {
         Ok(count)
     }
 
-    fn free_object(&mut self) -> Result<usize, Problem> {
+    fn free_object(&mut self) -> Result<usize, Box<Problem>> {
         self.enter()?;
         let first_seen = self.scratch.seen.len();
         let mut count = 0;
@@ -306,10 +349,8 @@ impl<'a, 's> Scanner<'a, 's> {
                 self.remember(start, name);
                 self.measure()?;
                 count += 1;
-                match self.next() {
-                    b',' => self.at += 1,
-                    b'}' => break,
-                    _ => return Err(self.bad_json("a comma or a closing brace belongs here")),
+                if !self.another_member()? {
+                    break;
                 }
             }
         }
@@ -328,8 +369,20 @@ impl<'a, 's> Scanner<'a, 's> {
         self.scratch.seen.push(SeenName { hash, start, end, escaped: name.has_escape() });
     }
 
+    /// How many names are remembered: what [`Self::distinct`] wants to know at the end of the object.
+    #[inline(always)]
+    pub(crate) fn names_seen(&self) -> usize {
+        self.scratch.seen.len()
+    }
+
     /// Checks that the names remembered since `first` differ, and forgets them.
-    pub(crate) fn distinct(&mut self, first: usize, member: &'static str) -> Result<(), Problem> {
+    #[inline(always)]
+    pub(crate) fn distinct(&mut self, first: usize, member: &'static str) -> Result<(), Box<Problem>> {
+        if self.scratch.seen.len() == first { Ok(()) } else { self.distinct_names(first, member) }
+    }
+
+    #[inline(never)]
+    fn distinct_names(&mut self, first: usize, member: &'static str) -> Result<(), Box<Problem>> {
         let Some(names) = self.scratch.seen.get_mut(first..) else { return Ok(()) };
         if names.len() > 1 {
             // By hash, then by place, so that of two equal names the later one is told.
@@ -343,7 +396,7 @@ impl<'a, 's> Scanner<'a, 's> {
                 for other in same_hash {
                     let (mut one, mut two) = (Vec::new(), Vec::new());
                     if text(name).decode(&mut one) == text(other).decode(&mut two) {
-                        return Err(Problem { code: Code::DuplicateMember, at: other.start, member, note: "" });
+                        return Err(Box::new(Problem { code: Code::DuplicateMember, at: other.start, member, note: "" }));
                     }
                 }
             }
@@ -351,6 +404,13 @@ impl<'a, 's> Scanner<'a, 's> {
         self.scratch.seen.truncate(first);
         Ok(())
     }
+}
+
+/// The marks of the bytes of a chunk before its byte `found`.
+#[inline(always)]
+fn marks_before(masks: Masks, found: u32) -> u8 {
+    let before = (1u32 << found) - 1;
+    (u8::from(masks.odd & before != 0) * ODD) | (u8::from(masks.suspect & before != 0) * SUSPECT)
 }
 
 #[cfg(test)]

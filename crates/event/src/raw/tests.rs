@@ -4,7 +4,7 @@ use super::*;
 
 const WHOLE: &str = r#"{"id":"e-1","kind":"api_call","time":"2026-11-22T08:15:30.123Z","org_id":"o-1","site_id":"s-1","site":"acme.example.net","product":"jira","app":{"id":"a-1","key":"com.vendor.sync","kind":"connect","installation_id":"i-1","environment":"production","version":"3.1.0"},"actor":{"acting_as":"app","account_id":"712020:1","credential":"connect_jwt"},"client":{"origin":"backend","evidence":"token_type","ip":"203.0.113.7","user_agent":"node/1.2"},"request":{"id":"r-1","trace_id":"t-1","method":"PUT","path":"/rest/api/3/issue/PROJ-1","query":"notifyUsers=false","bytes":311,"headers":{"x-audit-log-description":"why","X-Audit-Log-Group":"g"}},"response":{"status":204,"bytes":0,"duration_ms":41.25,"rate_limit_remaining":912}}"#;
 
-fn read(text: &str) -> Result<RawEvent<'_>, Problem> {
+fn read(text: &str) -> Result<RawEvent<'_>, Box<Problem>> {
     let mut scratch = Scratch::default();
     let mut event = RawEvent::default();
     Reader::new(&mut scratch).read(text, &mut event).map(|()| event)

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::ingest::Ingest;
-use config::{BrokenSink, SinkConfig};
+use config::SinkConfig;
 
 use super::{Core, owner_text};
 use crate::grants;
-use crate::sinks::{self, Configuration, SinkSettings, types};
+use crate::sinks::{self, Configuration, types};
 
 #[derive(Debug)]
 pub(super) struct Reloading {
@@ -43,7 +43,7 @@ impl Reloading {
         for problem in fresh.problems().iter() {
             tracing::warn!(%problem, "the new configuration has a problem");
         }
-        keep_last_good(&mut fresh, &self.current.sinks);
+        keep_last_good(&mut fresh, &self.current);
         for org in &fresh.orgs {
             core.directory.declare(&org.id);
         }
@@ -65,10 +65,11 @@ impl Reloading {
 }
 
 /// A sink that was good before and is broken now goes on as it was.
-fn keep_last_good(fresh: &mut Configuration, before: &[SinkConfig<SinkSettings>]) {
+fn keep_last_good(fresh: &mut Configuration, before: &Configuration) {
     let mut kept = Vec::new();
     fresh.broken.retain(|broken| {
-        let old: Vec<_> = before.iter().filter(|sink| is_same(broken, sink)).cloned().collect();
+        let may_be = |sink: &&SinkConfig<_>| broken.may_be(sink.owner.as_ref(), &sink.name, &before.orgs);
+        let old: Vec<_> = before.sinks.iter().filter(may_be).cloned().collect();
         for sink in &old {
             let org = owner_text(sink.owner.as_ref());
             tracing::warn!(org, sink = sink.name, "its new settings cannot be used: it goes on with the old ones");
@@ -83,10 +84,4 @@ fn keep_last_good(fresh: &mut Configuration, before: &[SinkConfig<SinkSettings>]
             fresh.sinks.push(sink);
         }
     }
-}
-
-/// A file that cannot be read at all may have held any sink of its owner.
-fn is_same(broken: &BrokenSink, sink: &SinkConfig<SinkSettings>) -> bool {
-    let same_owner = broken.owner == sink.owner;
-    same_owner && broken.name.as_ref().is_none_or(|name| *name == sink.name)
 }

@@ -138,6 +138,9 @@ fn sink(status: lanes::SinkStatus) -> SinkStatus {
         expired: status.counts.expired,
         lost: status.counts.lost,
         pending: status.pending,
+        pending_bytes: status.pending_bytes,
+        open_gaps: status.open_gaps,
+        next_attempt: status.next_attempt.map(Time),
         in_flight: status.in_flight,
         retries: status.retries,
         #[allow(clippy::cast_precision_loss, reason = "a lag in milliseconds is far below 2^53")]

@@ -70,7 +70,11 @@ async fn a_stalled_producer_does_not_hold_the_memory_for_long() {
         codes.push(client.reply().await.expect("an answer").code());
     }
     codes.sort();
-    assert_eq!(codes.first().map(String::as_str), Some("TW-1010"), "the first one was admitted and was too slow");
+    assert_eq!(
+        codes.first().map(String::as_str),
+        Some("TW-1010"),
+        "the first one was admitted and was too slow"
+    );
     assert!(codes.iter().all(|code| code == "TW-1010" || code == "TW-1012"), "{codes:?}");
     assert_eq!(house.budget.used(), 0);
     still_serves(&house).await;
@@ -78,7 +82,12 @@ async fn a_stalled_producer_does_not_hold_the_memory_for_long() {
 
 #[tokio::test]
 async fn one_producer_cannot_take_all_memory() {
-    let house = house_with(Patience { memory: Duration::from_millis(100), ..Patience::default() }, Limits::default(), 64 << 20).await;
+    let house = house_with(
+        Patience { memory: Duration::from_millis(100), ..Patience::default() },
+        Limits::default(),
+        64 << 20,
+    )
+    .await;
     let mut stalled = Client::connect(house.listening.address).await;
     stalled.send(&announced(MAX_BODY)).await;
     while house.budget.used() < MAX_BODY as u64 {
@@ -87,7 +96,10 @@ async fn one_producer_cannot_take_all_memory() {
     let mut second = Client::connect(house.listening.address).await;
     second.send(&announced(MAX_BODY)).await;
     let reply = second.reply().await.expect("an answer");
-    assert_eq!((reply.status, reply.code().as_str(), reply.header("retry-after")), (503, "TW-1012", Some("1")));
+    assert_eq!(
+        (reply.status, reply.code().as_str(), reply.header("retry-after")),
+        (503, "TW-1012", Some("1"))
+    );
     assert!(house.budget.used() <= MAX_BODY as u64 + 1024, "the pool still has room for others");
 }
 
@@ -210,7 +222,8 @@ async fn too_many_events_store_nothing() {
 async fn what_is_redacted_does_not_come_back_in_answers() {
     let house = house().await;
     let broken = event("x").replace("\"GET\"", "{\"SECRET\":1}");
-    let reply = once(house.listening.address, &post("", format!("{broken}\n{}", event("y")).as_bytes())).await;
+    let reply =
+        once(house.listening.address, &post("", format!("{broken}\n{}", event("y")).as_bytes())).await;
     assert_eq!(reply.status, 200);
     assert!(!reply.body.contains("SECRET"), "{}", reply.body);
     assert_eq!(house.memory.stored(), 1);
@@ -220,7 +233,11 @@ async fn what_is_redacted_does_not_come_back_in_answers() {
 #[tokio::test]
 async fn garbage_is_no_request() {
     let house = house().await;
-    for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"\r\n\r\n\0\0\0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"\r\n\r\n\0\0\0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
         let mut client = Client::connect(house.listening.address).await;
         client.send(garbage).await;
         client.send(b"\r\n\r\n").await;

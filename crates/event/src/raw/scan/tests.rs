@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Goes over `text` as one value; the problem if it is none.
-fn scan(text: &str) -> Result<(), Problem> {
+fn scan(text: &str) -> Result<(), Box<Problem>> {
     let mut scratch = Scratch::default();
     let mut scanner = Scanner::new(text.as_bytes(), 0, &mut scratch);
     scanner.measure()?;
