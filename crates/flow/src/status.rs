@@ -73,6 +73,8 @@ pub struct SinkStatus {
     pub counts: Counts,
     /// Records that it has still to get: counted from the journal's rows, never by subtraction.
     pub pending: u64,
+    /// Bytes of these, those that were settled out of order included.
+    pub pending_bytes: u64,
     /// Attempts under way.
     pub in_flight: u64,
     /// Attempts beyond the first of a cut, since the process started.
@@ -102,6 +104,7 @@ impl SinkStatus {
             start: 0,
             counts: Counts::default(),
             pending: 0,
+            pending_bytes: 0,
             in_flight: 0,
             retries: 0,
             lag_ms: 0,
@@ -224,6 +227,7 @@ fn complete_one(log: &Arc<dyn LogBackend>, view: SinkView, stamps: &[Stamps], no
         if pending > 0 {
             let all = log.extent(lane.partition, &view.scope, lane.prefix);
             oldest = [oldest, all.oldest_ms].into_iter().flatten().min();
+            status.pending_bytes += all.bytes;
         }
     }
     status.lag_ms = oldest
