@@ -7,6 +7,7 @@
 //! recovery alone decides what survived.
 
 mod groups;
+mod recency;
 mod snapshot;
 mod state;
 #[cfg(test)]

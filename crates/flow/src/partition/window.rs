@@ -79,6 +79,11 @@ impl Window {
             *entry = Entry { key, content };
         }
         let ring = &self.ring;
+        if self.slots.len() == self.slots.capacity() {
+            // Growing reads every key again from the ring, so it grows in large steps.
+            let more = (self.slots.len() * 7).max(4096).min(self.capacity.saturating_sub(self.slots.len()));
+            self.slots.reserve(more, |other| hash(ring.get(*other as usize).map_or([0, 0], |e| e.key)));
+        }
         let key_of = |slot: &u32| ring.get(*slot as usize).map_or([0, 0], |e| e.key);
         match self.slots.find_mut(hash(key), |other| key_of(other) == key) {
             Some(other) => *other = slot,
