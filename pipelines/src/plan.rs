@@ -15,7 +15,7 @@ use flow::prepared::PreparedRow;
 
 use crate::decoded::{BodyFault, Decoded};
 use crate::grant::Grant;
-use crate::keys::Keys;
+use crate::keys::{DedupeState, Keys};
 use crate::redact::{self, POLICY};
 
 /// The largest body, in bytes after decompression.
@@ -73,6 +73,7 @@ struct Moment<'i> {
     received_text: [u8; event::time::CANONICAL_LEN],
     source: &'i str,
     producer: &'i str,
+    dedupe: DedupeState,
 }
 
 impl Plan {
@@ -108,8 +109,22 @@ impl Plan {
         decoded
     }
 
+    fn moment<'i>(&self, input: &Input<'i>) -> Moment<'i> {
+        let mut kept = input.source.len().min(MAX_NAME);
+        while !input.source.is_char_boundary(kept) {
+            kept -= 1;
+        }
+        Moment {
+            received_at: input.received_at,
+            received_text: format_ms(input.received_at.0),
+            source: input.source.get(..kept).unwrap_or_default(),
+            producer: input.grant.producer(),
+            dedupe: self.keys.dedupe_start(input.grant.producer()),
+        }
+    }
+
     fn lines(&self, input: &mut Input<'_>, sink: &mut Decoded) -> Result<(), BodyFault> {
-        let moment = Moment::of(input);
+        let moment = self.moment(input);
         let body = input.body;
         let (mut start, mut line, mut events) = (0, 0u32, 0);
         let mut event = RawEvent::default();
@@ -133,7 +148,7 @@ impl Plan {
     }
 
     fn document(&self, input: &mut Input<'_>, sink: &mut Decoded) -> Result<(), BodyFault> {
-        let moment = Moment::of(input);
+        let moment = self.moment(input);
         let text = input.body;
         let mut at = skip_blank(text, 0);
         if here(text, at) != b'[' {
@@ -220,7 +235,9 @@ impl Plan {
         };
         // Hashes are of what was sent, so they come before the redaction.
         let work = &mut sink.work;
-        let dedupe = self.keys.dedupe(&found.dedupe, event.id.decode(&mut work.decoded));
+        let mut id = Vec::new();
+        let dedupe =
+            Keys::dedupe(&moment.dedupe, event.org_id.decode(&mut work.decoded), event.id.decode(&mut id));
         let app_name = if event.app.id.is_empty() { event.app.key } else { event.app.id };
         let app = self.keys.app(app_name.decode(&mut work.decoded));
         let group = if event.request.group.is_empty() {
@@ -258,7 +275,7 @@ impl Plan {
             received_at: &moment.received_text,
         };
         let partitions = sink.parts.len();
-        let Some(part) = sink.parts.get_mut(usize::from(found.entry.partition.0)) else { return };
+        let Some(part) = sink.parts.get_mut(usize::from(found.partition.0)) else { return };
         if part.arena.capacity() == 0 {
             // Room for an even share, so that the arena rarely moves.
             part.arena.reserve(input.body.len() / partitions.max(1) * 5 / 4 + 4096);
@@ -268,7 +285,7 @@ impl Plan {
         let content_len = tail.render(&mut part.arena);
         let content = self.keys.content(part.arena.get(offset..offset + content_len).unwrap_or_default());
         part.rows.push(PreparedRow {
-            org: found.entry.key,
+            org: found.key,
             offset: low_u32(offset),
             len: low_u32(part.arena.len() - offset),
             line,
@@ -284,20 +301,7 @@ impl Plan {
     }
 }
 
-impl<'i> Moment<'i> {
-    fn of(input: &Input<'i>) -> Self {
-        let mut kept = input.source.len().min(MAX_NAME);
-        while !input.source.is_char_boundary(kept) {
-            kept -= 1;
-        }
-        Self {
-            received_at: input.received_at,
-            received_text: format_ms(input.received_at.0),
-            source: input.source.get(..kept).unwrap_or_default(),
-            producer: input.grant.producer(),
-        }
-    }
-
+impl Moment<'_> {
     fn mark(&self, time_ms: i64) -> Option<TimeMark> {
         let ahead = time_ms.saturating_sub(self.received_at.0);
         if ahead < -YEAR_MS {

@@ -2,8 +2,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::chunk::{Masks, WIDTH, classify, stops};
-use super::text::{ESCAPED, NOT_ASCII, ODD, SUSPECT, Text, hex4};
+use super::chunk::{Chunk, WIDTH};
+use super::text::{ESCAPED, ODD, SUSPECT, Text, hex4};
 use super::{MAX_DEPTH, MAX_MEMBERS, MAX_STRING, Problem, Scratch};
 use crate::reject::Code;
 
@@ -90,17 +90,17 @@ impl<'a, 's> Scanner<'a, 's> {
 
     /// The sixteen bytes from `at`, if the text is that long.
     #[inline(always)]
-    fn chunk(&self, at: usize) -> Option<&'a [u8; WIDTH]> {
-        self.bytes.get(at..)?.first_chunk()
+    fn chunk(&self, at: usize) -> Option<Chunk> {
+        self.bytes.get(at..)?.first_chunk().map(Chunk::new)
     }
 
     /// What is left from `at`, with quotes behind it, so that every scan stops.
-    fn last_chunk(&self, at: usize) -> [u8; WIDTH] {
+    fn last_chunk(&self, at: usize) -> Chunk {
         let mut padded = [b'"'; WIDTH];
         for (slot, byte) in padded.iter_mut().zip(self.bytes.get(at..).unwrap_or_default()) {
             *slot = *byte;
         }
-        padded
+        Chunk::new(&padded)
     }
 
     /// The whole text.
@@ -140,7 +140,7 @@ impl<'a, 's> Scanner<'a, 's> {
             return Err(self.bad_json("a member name in quotes belongs here"));
         }
         let start = self.at + 1;
-        let found = self.chunk(start).map_or(WIDTH, |chunk| stops(chunk).trailing_zeros() as usize);
+        let found = self.chunk(start).map_or(WIDTH, |chunk| chunk.stops().trailing_zeros() as usize);
         let end = start + found;
         let short = self.slice(start, end);
         let name = if found < WIDTH && self.bytes.get(end) == Some(&b'"') && short.is_ascii() {
@@ -162,38 +162,76 @@ impl<'a, 's> Scanner<'a, 's> {
     }
 
     /// A string. On entry its opening quote is here.
-    #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<Text<'a>, Box<Problem>> {
-        let start = self.at + 1;
-        let mut at = start;
-        let mut marks = 0;
-        while let Some(chunk) = self.chunk(at) {
-            let masks = classify(chunk);
-            let found = (masks.stop | 1 << WIDTH).trailing_zeros();
-            marks |= marks_before(masks, found);
-            at += found as usize;
-            if found as usize == WIDTH {
-                continue;
-            }
-            if self.bytes.get(at) == Some(&b'"') && at - start <= MAX_STRING && marks & NOT_ASCII == 0 {
-                self.at = at + 1;
-                return Ok(Text::new(self.slice(start, at), marks));
-            }
-            break;
-        }
-        self.unusual_string(start, at, marks)
+        let mut text = Text::default();
+        self.string_into::<true>(&mut text)?;
+        Ok(text)
     }
 
-    /// The rest of a string that has an escape or more than ASCII, is broken, or lies at the end of the text.
-    #[inline(never)]
-    fn unusual_string(&mut self, start: usize, mut at: usize, mut marks: u8) -> Result<Text<'a>, Box<Problem>> {
+    /// A string, written to where it belongs. With `LOOK` it is told what it is made of; without, that stays open.
+    #[inline(always)]
+    pub(crate) fn string_into<const LOOK: bool>(&mut self, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
+        let start = self.at + 1;
+        match self.plain_string::<LOOK>(start) {
+            Some((end, marks)) => {
+                self.at = end + 1;
+                *into = Text::placed(self.slice(start, end), marks, start, self.opening);
+                Ok(())
+            }
+            None => self.unusual_string(start, into),
+        }
+    }
+
+    /// The end of a string and its marks, if it is ASCII without escapes, and not at the end of the text.
+    #[inline(always)]
+    fn plain_string<const LOOK: bool>(&self, start: usize) -> Option<(usize, u8)> {
+        let mut at = start;
+        let (mut odd, mut suspect) = (0, 0);
+        // Of the last chunk also what follows the string: then it is looked at once more.
+        let mut all = Chunk::zero();
         loop {
-            let masks = match self.chunk(at) {
-                Some(chunk) => classify(chunk),
-                None => classify(&self.last_chunk(at)),
+            let chunk = self.chunk(at)?;
+            let stops = chunk.stops();
+            all = all.or(chunk);
+            if stops == 0 {
+                if LOOK {
+                    odd |= chunk.odd();
+                    suspect |= chunk.suspect();
+                }
+                at += WIDTH;
+                continue;
+            }
+            let found = stops.trailing_zeros();
+            if LOOK {
+                let before = (1u32 << found) - 1;
+                odd |= chunk.odd() & before;
+                suspect |= chunk.suspect() & before;
+            }
+            at += found as usize;
+            if self.bytes.get(at) != Some(&b'"') || all.not_ascii() != 0 || at - start > MAX_STRING {
+                return None;
+            }
+            let marks = if LOOK {
+                (u8::from(odd != 0) * ODD) | (u8::from(suspect != 0) * SUSPECT)
+            } else {
+                ODD | SUSPECT
             };
-            let found = (masks.stop | 1 << WIDTH).trailing_zeros();
-            marks |= marks_before(masks, found);
+            return Some((at, marks));
+        }
+    }
+
+    /// A string that has an escape or more than ASCII, is too long or broken, or lies at the end of the text.
+    #[inline(never)]
+    fn unusual_string(&mut self, start: usize, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
+        let mut at = start;
+        let (mut marks, mut not_ascii) = (0, false);
+        loop {
+            let chunk = self.chunk(at).unwrap_or_else(|| self.last_chunk(at));
+            let found = (chunk.stops() | 1 << WIDTH).trailing_zeros();
+            let before = (1u32 << found) - 1;
+            marks |= u8::from(chunk.odd() & before != 0) * ODD;
+            marks |= u8::from(chunk.suspect() & before != 0) * SUSPECT;
+            not_ascii |= chunk.not_ascii() & before != 0;
             at += found as usize;
             if found as usize == WIDTH {
                 continue;
@@ -213,10 +251,11 @@ impl<'a, 's> Scanner<'a, 's> {
         if at - start > MAX_STRING && !self.lenient {
             return Err(Box::new(Problem { code: Code::StringTooLong, at: start, member: "", note: "" }));
         }
-        if marks & NOT_ASCII != 0 && !self.lenient {
+        if not_ascii && !self.lenient {
             self.utf8(start, at)?;
         }
-        Ok(Text::new(self.slice(start, at), marks))
+        *into = Text::placed(self.slice(start, at), marks, start, self.opening);
+        Ok(())
     }
 
     /// Checks the encoding of a string. Outside of strings the grammar allows ASCII only.
@@ -279,6 +318,53 @@ impl<'a, 's> Scanner<'a, 's> {
             self.some_digits()?;
         }
         Ok(self.slice(start, self.at))
+    }
+
+    /// A short whole number without sign, fraction and exponent, which is what most numbers are.
+    #[inline(always)]
+    pub(crate) fn short_number(&mut self) -> Option<u64> {
+        let rest = self.bytes.get(self.at..)?;
+        let mut number = 0u64;
+        let mut count = 0;
+        for byte in rest.iter().take(11) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                // A leading zero stands alone, and the number must end here.
+                if count == 0 || (count > 1 && rest.first() == Some(&b'0')) || matches!(byte, b'.' | b'e' | b'E') {
+                    return None;
+                }
+                self.at += count;
+                return Some(number);
+            }
+            number = number * 10 + u64::from(digit);
+            count += 1;
+        }
+        None
+    }
+
+    /// A short number of milliseconds with at most three digits behind its point, as microseconds.
+    pub(crate) fn short_millis(&mut self) -> Option<u64> {
+        let start = self.at;
+        if let Some(millis) = self.short_number() {
+            return Some(millis * 1000);
+        }
+        let rest = self.bytes.get(start..)?;
+        let point = rest.iter().take(10).position(|b| !b.is_ascii_digit())?;
+        let (whole, fraction) = (rest.get(..point)?, rest.get(point + 1..)?);
+        if rest.get(point) != Some(&b'.') || whole.is_empty() || (whole.len() > 1 && whole.first() == Some(&b'0')) {
+            return None;
+        }
+        let mut micros = whole.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        let digits = fraction.iter().take(4).position(|b| !b.is_ascii_digit())?;
+        if digits == 0 || matches!(fraction.get(digits), Some(b'e' | b'E')) {
+            return None;
+        }
+        for place in 0..3 {
+            let digit = fraction.get(place).filter(|_| place < digits).map_or(0, |digit| u64::from(digit - b'0'));
+            micros = micros * 10 + digit;
+        }
+        self.at = start + point + 1 + digits;
+        Some(micros)
     }
 
     #[inline(always)]
@@ -430,15 +516,6 @@ impl<'a, 's> Scanner<'a, 's> {
         self.scratch.seen.truncate(first);
         Ok(())
     }
-}
-
-/// The marks of the bytes of a chunk before its byte `found`.
-#[inline(always)]
-fn marks_before(masks: Masks, found: u32) -> u8 {
-    let before = (1u32 << found) - 1;
-    (u8::from(masks.odd & before != 0) * ODD)
-        | (u8::from(masks.suspect & before != 0) * SUSPECT)
-        | (u8::from(masks.not_ascii & before != 0) * NOT_ASCII)
 }
 
 #[cfg(test)]

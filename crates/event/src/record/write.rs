@@ -55,7 +55,12 @@ impl<'o, 's> Writer<'o, 's> {
 
     pub(super) fn put_escaped(&mut self, text: &[u8]) {
         self.flush();
-        write_escaped(text, self.out);
+        // The names of producers and sources are mostly of this kind.
+        if text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b' ')) {
+            self.out.extend_from_slice(text);
+        } else {
+            write_escaped(text, self.out);
+        }
     }
 
     #[inline(always)]
