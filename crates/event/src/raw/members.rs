@@ -22,19 +22,16 @@ macro_rules! members {
         $this.enter()?;
         let first_unknown = $this.names_seen();
         let mut seen = 0u32;
-        let mut more = $this.next() != b'}';
+        let mut lead = b'{';
         $(
-            if more && {
-                $this.next();
-                $this.eat_name(concat!("\"", $name, "\":"))
-            } {
+            if $this.eat_name(lead, concat!("\"", $name, "\":")) {
                 $read;
                 seen |= 1 << $bit;
-                more = $this.another_member()?;
+                lead = b',';
             }
         )*
-        while more {
-            $this.next();
+        while $this.another_member(lead)? {
+            lead = b',';
             let start = $this.at + 1;
             let name = $this.name()?;
             $this.opening = 0;
@@ -49,7 +46,6 @@ macro_rules! members {
                 $(known if known == 1 << $bit => $read,)*
                 _ => $this.unknown($parent, start, name)?,
             }
-            more = $this.another_member()?;
         }
         $this.distinct(first_unknown, $parent)?;
         $this.leave();

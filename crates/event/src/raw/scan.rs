@@ -108,28 +108,52 @@ impl<'a, 's> Scanner<'a, 's> {
         self.bytes
     }
 
-    /// Passes `name`, a member's name with quotes and colon, if it is here.
+    /// Passes a member's `name`, with quotes and colon, if it is here behind `lead`: the brace before the first
+    /// member of an object, the comma before any other.
     #[inline(always)]
-    pub(crate) fn eat_name(&mut self, name: &'static str) -> bool {
+    pub(crate) fn eat_name(&mut self, lead: u8, name: &'static str) -> bool {
+        let Some((first, rest)) = self.bytes.get(self.at..).and_then(|rest| rest.split_first()) else {
+            return false;
+        };
+        if *first != lead {
+            return false;
+        }
+        if rest.starts_with(name.as_bytes()) {
+            // The names of the format are short.
+            self.opening = if lead == b',' { (name.len() + 2) as u8 } else { 0 };
+            self.at += 1 + name.len();
+            return true;
+        }
+        // With white space between names and values, as some write JSON.
+        !matches!(rest.first(), Some(b'"')) && self.eat_spaced_name(name)
+    }
+
+    #[inline(never)]
+    fn eat_spaced_name(&mut self, name: &'static str) -> bool {
+        let before = self.at;
+        self.at += 1;
+        self.next();
         let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(name.as_bytes()));
         if found {
-            let behind_comma = self.bytes.get(self.at.wrapping_sub(1)) == Some(&b',');
-            // The names of the format are short.
-            self.opening = if behind_comma { (name.len() + 2) as u8 } else { 0 };
+            self.opening = 0;
             self.at += name.len();
+        } else {
+            self.at = before;
         }
         found
     }
 
-    /// Passes the comma or stops at the closing brace behind a member; returns whether a member follows.
+    /// Goes on to the next member, if there is one: from `lead`, the brace before the first or the comma before any
+    /// other, to its name; else to the closing brace.
     #[inline(always)]
-    pub(crate) fn another_member(&mut self) -> Result<bool, Box<Problem>> {
+    pub(crate) fn another_member(&mut self, lead: u8) -> Result<bool, Box<Problem>> {
         match self.next() {
-            b',' => {
+            b'}' if lead == b',' => Ok(false),
+            byte if byte == lead => {
                 self.at += 1;
-                Ok(true)
+                // There may be nothing in the object, but there is something behind a comma.
+                Ok(self.next() != b'}' || lead == b',')
             }
-            b'}' => Ok(false),
             _ => Err(self.bad_json("a comma or a closing brace belongs here")),
         }
     }
@@ -392,14 +416,13 @@ impl<'a, 's> Scanner<'a, 's> {
         Ok(())
     }
 
-    /// One level deeper. On entry the opening brace or bracket is here.
+    /// One level deeper. The opening brace or bracket is here, and stays.
     #[inline(always)]
     pub(crate) fn enter(&mut self) -> Result<(), Box<Problem>> {
         self.depth += 1;
         if self.depth > MAX_DEPTH && (!self.lenient || self.depth > 4 * MAX_DEPTH) {
             return Err(Box::new(Problem { code: Code::TooDeep, at: self.at, member: "", note: "" }));
         }
-        self.at += 1;
         Ok(())
     }
 
@@ -433,6 +456,7 @@ impl<'a, 's> Scanner<'a, 's> {
         mut element: impl FnMut(&mut Self) -> Result<(), Box<Problem>>,
     ) -> Result<usize, Box<Problem>> {
         self.enter()?;
+        self.at += 1;
         let mut count = 0;
         if self.next() != b']' {
             loop {
@@ -453,18 +477,14 @@ impl<'a, 's> Scanner<'a, 's> {
         self.enter()?;
         let first_seen = self.scratch.seen.len();
         let mut count = 0;
-        if self.next() != b'}' {
-            loop {
-                self.next();
-                let start = self.at + 1;
-                let name = self.name()?;
-                self.remember(start, name);
-                self.measure()?;
-                count += 1;
-                if !self.another_member()? {
-                    break;
-                }
-            }
+        let mut lead = b'{';
+        while self.another_member(lead)? {
+            lead = b',';
+            let start = self.at + 1;
+            let name = self.name()?;
+            self.remember(start, name);
+            self.measure()?;
+            count += 1;
         }
         self.distinct(first_seen, "")?;
         self.leave();
