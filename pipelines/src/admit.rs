@@ -76,17 +76,22 @@ impl Plan {
     fn find(&self, org: &[u8], grant: &Grant, last: &mut LastOrg) -> Result<OrgEntry, Refused> {
         let bad = Refused::new(Code::BadOrg);
         let org = std::str::from_utf8(org).map_err(|_| bad)?;
-        if !OrgId::is_valid(org) || has_token_shape(org.as_bytes()) {
+        // What the directory has is a valid id.
+        let known = self.directory.find(org);
+        if known.is_none() && (!OrgId::is_valid(org) || has_token_shape(org.as_bytes())) {
             return Err(bad);
         }
         if !grant.allows_org(org) {
             return Err(Refused::new(Code::OrgNotAllowed));
         }
-        let entry = self.directory.resolve(org).map_err(|unknown| match unknown {
-            UnknownOrg::Invalid => bad,
-            UnknownOrg::Refused => Refused::new(Code::UnknownOrg),
-            UnknownOrg::TooMany => Refused::new(Code::TooManyOrgs),
-        })?;
+        let entry = match known {
+            Some(entry) => entry,
+            None => self.directory.resolve(org).map_err(|unknown| match unknown {
+                UnknownOrg::Invalid => bad,
+                UnknownOrg::Refused => Refused::new(Code::UnknownOrg),
+                UnknownOrg::TooMany => Refused::new(Code::TooManyOrgs),
+            })?,
+        };
         last.id.clear();
         last.id.push_str(org);
         last.found = Some(entry);

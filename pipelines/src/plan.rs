@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use event::Kind;
 use event::raw::{Problem, RawEvent, Reader};
-use event::record::{AssertedBy, Attribution, MAX_NAME, Tail, TimeMark};
+use event::record::{AssertedBy, Attribution, Origin, Tail, TimeMark};
 use event::reject::Code;
-use event::time::format_ms;
 use flow::clock::UnixMillis;
 use flow::orgs::{Directory, OrgKey};
 use flow::prepared::PreparedRow;
@@ -46,7 +45,7 @@ pub struct Input<'i> {
     pub format: Format,
     /// Who sends it and what that sender may send.
     pub grant: &'i Grant,
-    /// Where it came in, such as `http`; at most [`MAX_NAME`] bytes of it are kept.
+    /// Where it came in, such as `http`; at most [`event::record::MAX_NAME`] bytes of it are kept.
     pub source: &'i str,
     /// When.
     pub received_at: UnixMillis,
@@ -68,11 +67,9 @@ pub struct Plan {
 }
 
 /// What is the same for all events of a request.
-struct Moment<'i> {
+struct Moment {
     received_at: UnixMillis,
-    received_text: [u8; event::time::CANONICAL_LEN],
-    source: &'i str,
-    producer: &'i str,
+    origin: Origin,
     dedupe: DedupeState,
 }
 
@@ -109,17 +106,12 @@ impl Plan {
         decoded
     }
 
-    fn moment<'i>(&self, input: &Input<'i>) -> Moment<'i> {
-        let mut kept = input.source.len().min(MAX_NAME);
-        while !input.source.is_char_boundary(kept) {
-            kept -= 1;
-        }
+    fn moment(&self, input: &Input<'_>) -> Moment {
+        let (producer, received_at) = (input.grant.producer(), input.received_at);
         Moment {
-            received_at: input.received_at,
-            received_text: format_ms(input.received_at.0),
-            source: input.source.get(..kept).unwrap_or_default(),
-            producer: input.grant.producer(),
-            dedupe: self.keys.dedupe_start(input.grant.producer()),
+            received_at,
+            origin: Origin::new(input.source, AssertedBy::Platform, producer, POLICY, received_at.0),
+            dedupe: self.keys.dedupe_start(producer),
         }
     }
 
@@ -197,7 +189,7 @@ impl Plan {
         &self,
         at: usize,
         index: u32,
-        moment: &Moment<'_>,
+        moment: &Moment,
         input: &mut Input<'_>,
         sink: &mut Decoded,
     ) -> Result<usize, BodyFault> {
@@ -224,7 +216,7 @@ impl Plan {
         event: &mut RawEvent<'_>,
         line: u32,
         bytes: usize,
-        moment: &Moment<'_>,
+        moment: &Moment,
         input: &mut Input<'_>,
         sink: &mut Decoded,
     ) {
@@ -266,13 +258,9 @@ impl Plan {
             scopes_after: &work.scopes_after,
             object_id: work.object_id,
             attribution: if has_app { Attribution::Declared } else { Attribution::None },
-            source: moment.source,
-            asserted_by: AssertedBy::Platform,
+            origin: &moment.origin,
             complete: has_app && (status != 0 || event.kind != Kind::ApiCall),
-            producer: moment.producer,
-            policy: POLICY,
             replaced: work.replaced,
-            received_at: &moment.received_text,
         };
         let partitions = sink.parts.len();
         let Some(part) = sink.parts.get_mut(usize::from(found.partition.0)) else { return };
@@ -301,7 +289,7 @@ impl Plan {
     }
 }
 
-impl Moment<'_> {
+impl Moment {
     fn mark(&self, time_ms: i64) -> Option<TimeMark> {
         let ahead = time_ms.saturating_sub(self.received_at.0);
         if ahead < -YEAR_MS {
