@@ -27,8 +27,8 @@ pub use head::{Head, MAX_HEAD, head};
 pub use view::{View, ViewFault};
 
 use crate::Kind;
-use crate::raw::RawEvent;
-use crate::time::{self, CANONICAL_LEN};
+use crate::raw::{RawEvent, write_escaped};
+use crate::time;
 use write::Writer;
 
 /// How much longer than its raw event a record may be, before what was replaced is counted.
@@ -69,6 +69,57 @@ pub enum AssertedBy {
     Vendor,
 }
 
+/// What is the same in all records of a request, rendered once.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// From `"provenance"` to the redaction's count, for records that are complete.
+    full: Vec<u8>,
+    /// The same for those that are not.
+    partial: Vec<u8>,
+    /// `received_at` and the closing brace.
+    receipt: Vec<u8>,
+}
+
+impl Origin {
+    /// An origin: where Trailwire got the events from, such as `http`; who vouches for them; who sent them; the
+    /// redaction policy that is applied to them; and the moment of receipt, in milliseconds since 1970. Of source
+    /// and producer [`MAX_NAME`] bytes count.
+    #[must_use]
+    pub fn new(source: &str, asserted_by: AssertedBy, producer: &str, policy: &'static str, received_at: i64) -> Self {
+        let render = |fidelity: &str| {
+            let mut out = b",\"provenance\":{\"source\":\"".to_vec();
+            write_escaped(cut(source), &mut out);
+            out.extend_from_slice(b"\",\"asserted_by\":\"");
+            out.extend_from_slice(match asserted_by {
+                AssertedBy::Platform => b"platform".as_slice(),
+                AssertedBy::Proxy => b"proxy",
+                AssertedBy::Vendor => b"vendor",
+            });
+            out.extend_from_slice(b"\",\"fidelity\":\"");
+            out.extend_from_slice(fidelity.as_bytes());
+            out.extend_from_slice(b"\"},\"producer\":\"");
+            write_escaped(cut(producer), &mut out);
+            out.extend_from_slice(b"\",\"redaction\":{\"policy\":\"");
+            write_escaped(policy.as_bytes(), &mut out);
+            out.extend_from_slice(b"\",\"count\":");
+            out
+        };
+        let mut receipt = b",\"received_at\":\"".to_vec();
+        receipt.extend_from_slice(&time::format_ms(received_at));
+        receipt.extend_from_slice(b"\"}");
+        Self { full: render("full"), partial: render("partial"), receipt }
+    }
+}
+
+/// At most [`MAX_NAME`] bytes of a name, whole characters.
+fn cut(name: &str) -> &[u8] {
+    let mut kept = name.len().min(MAX_NAME);
+    while !name.is_char_boundary(kept) {
+        kept -= 1;
+    }
+    name.as_bytes().get(..kept).unwrap_or_default()
+}
+
 /// A tail to be written. Nothing is redacted here: what it is given has been.
 #[derive(Debug, Clone, Copy)]
 pub struct Tail<'r> {
@@ -93,20 +144,12 @@ pub struct Tail<'r> {
     pub object_id: Option<u64>,
     /// How the app is known.
     pub attribution: Attribution,
-    /// Where Trailwire got the event from, such as `http`; at most [`MAX_NAME`] bytes.
-    pub source: &'r str,
-    /// Who vouches for it.
-    pub asserted_by: AssertedBy,
+    /// What it shares with the other events of its request.
+    pub origin: &'r Origin,
     /// Whether app and status are known.
     pub complete: bool,
-    /// The producer; at most [`MAX_NAME`] bytes.
-    pub producer: &'r str,
-    /// The name of the redaction policy.
-    pub policy: &'static str,
     /// How many values were replaced or left out.
     pub replaced: u32,
-    /// The moment of receipt, as [`time::format_ms`] writes it.
-    pub received_at: &'r [u8; CANONICAL_LEN],
 }
 
 impl Tail<'_> {
@@ -153,9 +196,7 @@ impl Tail<'_> {
         }
         self.closing(out);
         let without_receipt = out.len() - start;
-        out.put(b",\"received_at\":\"");
-        out.put(self.received_at);
-        out.put(b"\"}");
+        out.put(&self.origin.receipt);
         without_receipt
     }
 
@@ -269,21 +310,11 @@ impl Tail<'_> {
 
     fn closing(&self, out: &mut Writer<'_, '_>) {
         out.put(match self.facts.response.status {
-            200..=399 => b",\"outcome\":\"success\",\"provenance\":{\"source\":\"".as_slice(),
-            400..=599 => b",\"outcome\":\"failure\",\"provenance\":{\"source\":\"",
-            _ => b",\"outcome\":\"unknown\",\"provenance\":{\"source\":\"",
+            200..=399 => b",\"outcome\":\"success\"".as_slice(),
+            400..=599 => b",\"outcome\":\"failure\"",
+            _ => b",\"outcome\":\"unknown\"",
         });
-        out.put_escaped(self.source.as_bytes());
-        out.put(match self.asserted_by {
-            AssertedBy::Platform => b"\",\"asserted_by\":\"platform\",\"fidelity\":\"".as_slice(),
-            AssertedBy::Proxy => b"\",\"asserted_by\":\"proxy\",\"fidelity\":\"",
-            AssertedBy::Vendor => b"\",\"asserted_by\":\"vendor\",\"fidelity\":\"",
-        });
-        out.put(if self.complete { b"full\"},\"producer\":\"".as_slice() } else { b"partial\"},\"producer\":\"" });
-        out.put_escaped(self.producer.as_bytes());
-        out.put(b"\",\"redaction\":{\"policy\":\"");
-        out.put(self.policy.as_bytes());
-        out.put(b"\",\"count\":");
+        out.put(if self.complete { &self.origin.full } else { &self.origin.partial });
         out.put_number(self.replaced);
         out.put(b"}");
     }

@@ -2,8 +2,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::chunk::{Masks, WIDTH, classify, stops};
-use super::text::{ESCAPED, NOT_ASCII, ODD, SUSPECT, Text, hex4};
+use super::chunk::{Chunk, WIDTH};
+use super::text::{ESCAPED, ODD, SUSPECT, Text, hex4};
 use super::{MAX_DEPTH, MAX_MEMBERS, MAX_STRING, Problem, Scratch};
 use crate::reject::Code;
 
@@ -90,17 +90,17 @@ impl<'a, 's> Scanner<'a, 's> {
 
     /// The sixteen bytes from `at`, if the text is that long.
     #[inline(always)]
-    fn chunk(&self, at: usize) -> Option<&'a [u8; WIDTH]> {
-        self.bytes.get(at..)?.first_chunk()
+    fn chunk(&self, at: usize) -> Option<Chunk> {
+        self.bytes.get(at..)?.first_chunk().map(Chunk::new)
     }
 
     /// What is left from `at`, with quotes behind it, so that every scan stops.
-    fn last_chunk(&self, at: usize) -> [u8; WIDTH] {
+    fn last_chunk(&self, at: usize) -> Chunk {
         let mut padded = [b'"'; WIDTH];
         for (slot, byte) in padded.iter_mut().zip(self.bytes.get(at..).unwrap_or_default()) {
             *slot = *byte;
         }
-        padded
+        Chunk::new(&padded)
     }
 
     /// The whole text.
@@ -108,28 +108,52 @@ impl<'a, 's> Scanner<'a, 's> {
         self.bytes
     }
 
-    /// Passes `name`, a member's name with quotes and colon, if it is here.
+    /// Passes a member's `name`, with quotes and colon, if it is here behind `lead`: the brace before the first
+    /// member of an object, the comma before any other.
     #[inline(always)]
-    pub(crate) fn eat_name(&mut self, name: &'static str) -> bool {
+    pub(crate) fn eat_name(&mut self, lead: u8, name: &'static str) -> bool {
+        let Some((first, rest)) = self.bytes.get(self.at..).and_then(|rest| rest.split_first()) else {
+            return false;
+        };
+        if *first != lead {
+            return false;
+        }
+        if rest.starts_with(name.as_bytes()) {
+            // The names of the format are short.
+            self.opening = if lead == b',' { (name.len() + 2) as u8 } else { 0 };
+            self.at += 1 + name.len();
+            return true;
+        }
+        // With white space between names and values, as some write JSON.
+        !matches!(rest.first(), Some(b'"')) && self.eat_spaced_name(name)
+    }
+
+    #[inline(never)]
+    fn eat_spaced_name(&mut self, name: &'static str) -> bool {
+        let before = self.at;
+        self.at += 1;
+        self.next();
         let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(name.as_bytes()));
         if found {
-            let behind_comma = self.bytes.get(self.at.wrapping_sub(1)) == Some(&b',');
-            // The names of the format are short.
-            self.opening = if behind_comma { (name.len() + 2) as u8 } else { 0 };
+            self.opening = 0;
             self.at += name.len();
+        } else {
+            self.at = before;
         }
         found
     }
 
-    /// Passes the comma or stops at the closing brace behind a member; returns whether a member follows.
+    /// Goes on to the next member, if there is one: from `lead`, the brace before the first or the comma before any
+    /// other, to its name; else to the closing brace.
     #[inline(always)]
-    pub(crate) fn another_member(&mut self) -> Result<bool, Box<Problem>> {
+    pub(crate) fn another_member(&mut self, lead: u8) -> Result<bool, Box<Problem>> {
         match self.next() {
-            b',' => {
+            b'}' if lead == b',' => Ok(false),
+            byte if byte == lead => {
                 self.at += 1;
-                Ok(true)
+                // There may be nothing in the object, but there is something behind a comma.
+                Ok(self.next() != b'}' || lead == b',')
             }
-            b'}' => Ok(false),
             _ => Err(self.bad_json("a comma or a closing brace belongs here")),
         }
     }
@@ -140,7 +164,7 @@ impl<'a, 's> Scanner<'a, 's> {
             return Err(self.bad_json("a member name in quotes belongs here"));
         }
         let start = self.at + 1;
-        let found = self.chunk(start).map_or(WIDTH, |chunk| stops(chunk).trailing_zeros() as usize);
+        let found = self.chunk(start).map_or(WIDTH, |chunk| chunk.stops().trailing_zeros() as usize);
         let end = start + found;
         let short = self.slice(start, end);
         let name = if found < WIDTH && self.bytes.get(end) == Some(&b'"') && short.is_ascii() {
@@ -162,43 +186,76 @@ impl<'a, 's> Scanner<'a, 's> {
     }
 
     /// A string. On entry its opening quote is here.
-    #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<Text<'a>, Box<Problem>> {
-        let start = self.at + 1;
-        let mut at = start;
-        let mut marks = 0;
-        while let Some(chunk) = self.chunk(at) {
-            let masks = classify(chunk);
-            let found = (masks.stop | 1 << WIDTH).trailing_zeros();
-            marks |= marks_before(masks, found);
-            at += found as usize;
-            if found as usize == WIDTH {
-                continue;
-            }
-            if self.bytes.get(at) == Some(&b'"') && at - start <= MAX_STRING && marks & NOT_ASCII == 0 {
-                self.at = at + 1;
-                return Ok(Text::new(self.slice(start, at), marks));
-            }
-            break;
-        }
-        self.unusual_string(start, at, marks)
+        let mut text = Text::default();
+        self.string_into::<true>(&mut text)?;
+        Ok(text)
     }
 
-    /// The rest of a string that has an escape or more than ASCII, is broken, or lies at the end of the text.
-    #[inline(never)]
-    fn unusual_string(
-        &mut self,
-        start: usize,
-        mut at: usize,
-        mut marks: u8,
-    ) -> Result<Text<'a>, Box<Problem>> {
+    /// A string, written to where it belongs. With `LOOK` it is told what it is made of; without, that stays open.
+    #[inline(always)]
+    pub(crate) fn string_into<const LOOK: bool>(&mut self, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
+        let start = self.at + 1;
+        match self.plain_string::<LOOK>(start) {
+            Some((end, marks)) => {
+                self.at = end + 1;
+                *into = Text::placed(self.slice(start, end), marks, start, self.opening);
+                Ok(())
+            }
+            None => self.unusual_string(start, into),
+        }
+    }
+
+    /// The end of a string and its marks, if it is ASCII without escapes, and not at the end of the text.
+    #[inline(always)]
+    fn plain_string<const LOOK: bool>(&self, start: usize) -> Option<(usize, u8)> {
+        let mut at = start;
+        let (mut odd, mut suspect) = (0, 0);
+        // Of the last chunk also what follows the string: then it is looked at once more.
+        let mut all = Chunk::zero();
         loop {
-            let masks = match self.chunk(at) {
-                Some(chunk) => classify(chunk),
-                None => classify(&self.last_chunk(at)),
+            let chunk = self.chunk(at)?;
+            let stops = chunk.stops();
+            all = all.or(chunk);
+            if stops == 0 {
+                if LOOK {
+                    odd |= chunk.odd();
+                    suspect |= chunk.suspect();
+                }
+                at += WIDTH;
+                continue;
+            }
+            let found = stops.trailing_zeros();
+            if LOOK {
+                let before = (1u32 << found) - 1;
+                odd |= chunk.odd() & before;
+                suspect |= chunk.suspect() & before;
+            }
+            at += found as usize;
+            if self.bytes.get(at) != Some(&b'"') || all.not_ascii() != 0 || at - start > MAX_STRING {
+                return None;
+            }
+            let marks = if LOOK {
+                (u8::from(odd != 0) * ODD) | (u8::from(suspect != 0) * SUSPECT)
+            } else {
+                ODD | SUSPECT
             };
-            let found = (masks.stop | 1 << WIDTH).trailing_zeros();
-            marks |= marks_before(masks, found);
+            return Some((at, marks));
+        }
+    }
+
+    /// A string that has an escape or more than ASCII, is too long or broken, or lies at the end of the text.
+    #[inline(never)]
+    fn unusual_string(&mut self, start: usize, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
+        let mut at = start;
+        let (mut marks, mut not_ascii) = (0, false);
+        loop {
+            let chunk = self.chunk(at).unwrap_or_else(|| self.last_chunk(at));
+            let found = (chunk.stops() | 1 << WIDTH).trailing_zeros();
+            let before = (1u32 << found) - 1;
+            marks |= u8::from(chunk.odd() & before != 0) * ODD;
+            marks |= u8::from(chunk.suspect() & before != 0) * SUSPECT;
+            not_ascii |= chunk.not_ascii() & before != 0;
             at += found as usize;
             if found as usize == WIDTH {
                 continue;
@@ -218,10 +275,11 @@ impl<'a, 's> Scanner<'a, 's> {
         if at - start > MAX_STRING && !self.lenient {
             return Err(Box::new(Problem { code: Code::StringTooLong, at: start, member: "", note: "" }));
         }
-        if marks & NOT_ASCII != 0 && !self.lenient {
+        if not_ascii && !self.lenient {
             self.utf8(start, at)?;
         }
-        Ok(Text::new(self.slice(start, at), marks))
+        *into = Text::placed(self.slice(start, at), marks, start, self.opening);
+        Ok(())
     }
 
     /// Checks the encoding of a string. Outside of strings the grammar allows ASCII only.
@@ -243,16 +301,15 @@ impl<'a, 's> Scanner<'a, 's> {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
             Some(b'u') => {
                 let unit = |from| self.bytes.get(from..from + 4).and_then(hex4);
-                let unpaired =
-                    || Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" });
+                let unpaired = || {
+                    Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" })
+                };
                 match unit(self.at + 2) {
-                    Some(0xd800..=0xdbff) => {
-                        match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
-                            (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
-                            _ if self.lenient => Ok(6),
-                            _ => Err(unpaired()),
-                        }
-                    }
+                    Some(0xd800..=0xdbff) => match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
+                        (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
+                        _ if self.lenient => Ok(6),
+                        _ => Err(unpaired()),
+                    },
                     Some(0xdc00..=0xdfff) if !self.lenient => Err(unpaired()),
                     Some(_) => Ok(6),
                     None => Err(self.bad_json("four hexadecimal digits belong behind \\u")),
@@ -287,6 +344,53 @@ impl<'a, 's> Scanner<'a, 's> {
         Ok(self.slice(start, self.at))
     }
 
+    /// A short whole number without sign, fraction and exponent, which is what most numbers are.
+    #[inline(always)]
+    pub(crate) fn short_number(&mut self) -> Option<u64> {
+        let rest = self.bytes.get(self.at..)?;
+        let mut number = 0u64;
+        let mut count = 0;
+        for byte in rest.iter().take(11) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                // A leading zero stands alone, and the number must end here.
+                if count == 0 || (count > 1 && rest.first() == Some(&b'0')) || matches!(byte, b'.' | b'e' | b'E') {
+                    return None;
+                }
+                self.at += count;
+                return Some(number);
+            }
+            number = number * 10 + u64::from(digit);
+            count += 1;
+        }
+        None
+    }
+
+    /// A short number of milliseconds with at most three digits behind its point, as microseconds.
+    pub(crate) fn short_millis(&mut self) -> Option<u64> {
+        let start = self.at;
+        if let Some(millis) = self.short_number() {
+            return Some(millis * 1000);
+        }
+        let rest = self.bytes.get(start..)?;
+        let point = rest.iter().take(10).position(|b| !b.is_ascii_digit())?;
+        let (whole, fraction) = (rest.get(..point)?, rest.get(point + 1..)?);
+        if rest.get(point) != Some(&b'.') || whole.is_empty() || (whole.len() > 1 && whole.first() == Some(&b'0')) {
+            return None;
+        }
+        let mut micros = whole.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        let digits = fraction.iter().take(4).position(|b| !b.is_ascii_digit())?;
+        if digits == 0 || matches!(fraction.get(digits), Some(b'e' | b'E')) {
+            return None;
+        }
+        for place in 0..3 {
+            let digit = fraction.get(place).filter(|_| place < digits).map_or(0, |digit| u64::from(digit - b'0'));
+            micros = micros * 10 + digit;
+        }
+        self.at = start + point + 1 + digits;
+        Some(micros)
+    }
+
     #[inline(always)]
     fn digits(&mut self) {
         while self.here().is_ascii_digit() {
@@ -312,14 +416,13 @@ impl<'a, 's> Scanner<'a, 's> {
         Ok(())
     }
 
-    /// One level deeper. On entry the opening brace or bracket is here.
+    /// One level deeper. The opening brace or bracket is here, and stays.
     #[inline(always)]
     pub(crate) fn enter(&mut self) -> Result<(), Box<Problem>> {
         self.depth += 1;
         if self.depth > MAX_DEPTH && (!self.lenient || self.depth > 4 * MAX_DEPTH) {
             return Err(Box::new(Problem { code: Code::TooDeep, at: self.at, member: "", note: "" }));
         }
-        self.at += 1;
         Ok(())
     }
 
@@ -353,6 +456,7 @@ impl<'a, 's> Scanner<'a, 's> {
         mut element: impl FnMut(&mut Self) -> Result<(), Box<Problem>>,
     ) -> Result<usize, Box<Problem>> {
         self.enter()?;
+        self.at += 1;
         let mut count = 0;
         if self.next() != b']' {
             loop {
@@ -373,18 +477,14 @@ impl<'a, 's> Scanner<'a, 's> {
         self.enter()?;
         let first_seen = self.scratch.seen.len();
         let mut count = 0;
-        if self.next() != b'}' {
-            loop {
-                self.next();
-                let start = self.at + 1;
-                let name = self.name()?;
-                self.remember(start, name);
-                self.measure()?;
-                count += 1;
-                if !self.another_member()? {
-                    break;
-                }
-            }
+        let mut lead = b'{';
+        while self.another_member(lead)? {
+            lead = b',';
+            let start = self.at + 1;
+            let name = self.name()?;
+            self.remember(start, name);
+            self.measure()?;
+            count += 1;
         }
         self.distinct(first_seen, "")?;
         self.leave();
@@ -421,22 +521,14 @@ impl<'a, 's> Scanner<'a, 's> {
             names.sort_unstable_by_key(|name| (name.hash, name.start));
             let bytes = self.bytes;
             let text = |name: &SeenName| {
-                Text::new(
-                    bytes.get(name.start..name.end).unwrap_or_default(),
-                    u8::from(name.escaped) * ESCAPED,
-                )
+                Text::new(bytes.get(name.start..name.end).unwrap_or_default(), u8::from(name.escaped) * ESCAPED)
             };
             for (place, name) in names.iter().enumerate() {
                 let same_hash = names.iter().skip(place + 1).take_while(|other| other.hash == name.hash);
                 for other in same_hash {
                     let (mut one, mut two) = (Vec::new(), Vec::new());
                     if text(name).decode(&mut one) == text(other).decode(&mut two) {
-                        return Err(Box::new(Problem {
-                            code: Code::DuplicateMember,
-                            at: other.start,
-                            member,
-                            note: "",
-                        }));
+                        return Err(Box::new(Problem { code: Code::DuplicateMember, at: other.start, member, note: "" }));
                     }
                 }
             }
@@ -444,15 +536,6 @@ impl<'a, 's> Scanner<'a, 's> {
         self.scratch.seen.truncate(first);
         Ok(())
     }
-}
-
-/// The marks of the bytes of a chunk before its byte `found`.
-#[inline(always)]
-fn marks_before(masks: Masks, found: u32) -> u8 {
-    let before = (1u32 << found) - 1;
-    (u8::from(masks.odd & before != 0) * ODD)
-        | (u8::from(masks.suspect & before != 0) * SUSPECT)
-        | (u8::from(masks.not_ascii & before != 0) * NOT_ASCII)
 }
 
 #[cfg(test)]

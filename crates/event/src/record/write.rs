@@ -30,9 +30,14 @@ impl<'o, 's> Writer<'o, 's> {
     #[inline(always)]
     fn flush(&mut self) {
         if self.from < self.to {
-            self.out.extend_from_slice(self.source.get(self.from..self.to).unwrap_or_default());
-            self.from = self.to;
+            self.copy_stretch();
         }
+    }
+
+    #[inline(never)]
+    fn copy_stretch(&mut self) {
+        self.out.extend_from_slice(self.source.get(self.from..self.to).unwrap_or_default());
+        self.from = self.to;
     }
 
     #[inline(always)]
@@ -41,7 +46,6 @@ impl<'o, 's> Writer<'o, 's> {
         self.out.extend_from_slice(bytes);
     }
 
-    #[inline(always)]
     pub(super) fn put_text(&mut self, text: Text<'_>) {
         if text.has_escape() { self.put_unescaped(text) } else { self.put(text.escaped_bytes()) }
     }
@@ -50,10 +54,7 @@ impl<'o, 's> Writer<'o, 's> {
     #[cold]
     fn put_unescaped(&mut self, text: Text<'_>) {
         let mut decoded = Vec::new();
-        self.put_escaped(text.decode(&mut decoded));
-    }
-
-    pub(super) fn put_escaped(&mut self, text: &[u8]) {
+        let text = text.decode(&mut decoded);
         self.flush();
         write_escaped(text, self.out);
     }
@@ -78,16 +79,19 @@ impl<'o, 's> Writer<'o, 's> {
                 }
                 self.to = to;
             }
-            None => {
-                self.put(opening);
-                self.put_text(text);
-                self.put(b"\"");
-            }
+            None => self.member_apart(opening, text),
         }
     }
 
+    #[inline(never)]
+    fn member_apart(&mut self, opening: &'static [u8], text: Text<'_>) {
+        self.put(opening);
+        self.put_text(text);
+        self.put(b"\"");
+    }
+
     /// A member with a text that needs no escaping, unless that is empty.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn clean(&mut self, opening: &[u8], text: &[u8]) {
         debug_assert!(text.iter().all(|b| *b >= b' ' && *b != b'"' && *b != b'\\'));
         if !text.is_empty() {
@@ -97,7 +101,7 @@ impl<'o, 's> Writer<'o, 's> {
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn number(&mut self, opening: &[u8], value: Option<impl itoa::Integer>) {
         if let Some(value) = value {
             self.put(opening);
