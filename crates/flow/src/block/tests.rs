@@ -84,7 +84,10 @@ fn another_epoch_changes_nothing_else() {
     assert!(set_epoch(&mut bytes, 99));
     let after = Block::parse(&Bytes::from(bytes)).unwrap();
     assert_eq!(after.header().epoch, 99);
-    assert_eq!((after.header().pos, after.header().durable_upto), (before.header().pos, before.header().durable_upto));
+    assert_eq!(
+        (after.header().pos, after.header().durable_upto),
+        (before.header().pos, before.header().durable_upto)
+    );
     assert_eq!(after.record(2), before.record(2));
     assert!(!set_epoch(&mut [0; 200], 1));
 }
