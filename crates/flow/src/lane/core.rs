@@ -24,7 +24,10 @@ use crate::units::{PartitionId, Row};
 
 /// What happened.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "the large ones are the usual ones: a box would cost each delivery")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large ones are the usual ones: a box would cost each delivery"
+)]
 pub(crate) enum Event {
     /// An attempt came back from its sink.
     Ended(Attempt),
@@ -57,7 +60,10 @@ pub(crate) struct Wanted {
 }
 
 /// What to do.
-#[allow(clippy::large_enum_variant, reason = "the large ones are the usual ones: a box would cost each delivery")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large ones are the usual ones: a box would cost each delivery"
+)]
 pub(crate) enum Action {
     /// Run an attempt; its outcome comes back as [`Event::Ended`].
     Deliver(Arc<dyn Sink>, Delivery),

@@ -52,7 +52,8 @@ impl Core {
         let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else { return };
         let one_org = matches!(&sink.spec.scope, Scope::Orgs(orgs) if orgs.len() == 1);
         let (expired, lost) = (lane.ledger.counts().expired, lane.ledger.counts().lost);
-        let committable = lane.ledger.close_gap(measured, reason, lane.starts.total(), before_measured, one_org);
+        let committable =
+            lane.ledger.close_gap(measured, reason, lane.starts.total(), before_measured, one_org);
         if let Some(committable) = &committable {
             lane.commit(committable);
         }

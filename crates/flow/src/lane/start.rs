@@ -13,7 +13,7 @@ use super::table::{Admission, Flight, Job, Place};
 use crate::clock::Moment;
 use crate::log::{GapReason, ReadSpec, Slice};
 use crate::memory::charge_for;
-use crate::sink::{BatchShape, Delivery, Rows, Ticket, TicketId};
+use crate::sink::{Delivery, Rows, Ticket, TicketId};
 use crate::units::{PartitionId, Row, RowRange};
 
 /// Deliveries that one turn starts, at most: then the engine looks at what happened meanwhile.
@@ -150,7 +150,11 @@ impl Core {
             None => (lane.ledger.scan(), Limit::of(&shape, room, lane.ledger.scan_end())),
         };
         match self.gather(index, from, limit, waiting.is_some()) {
-            Gathered::OnDisk(row) => self.read_from_disk(index, row, &shape),
+            Gathered::OnDisk(row) => self.read_from_disk(
+                index,
+                row,
+                waiting.map_or(shape.max_bytes, |waiting| waiting.bytes as usize),
+            ),
             Gathered::Gap(rows, reason) => self.find_gap(index, rows.end, reason),
             Gathered::Nothing { next, caught_up } => {
                 self.found_nothing(index, waiting.map(|w| w.rows), next, caught_up, now)
@@ -271,25 +275,36 @@ impl Core {
             self.drop_stash(index);
             return None;
         }
+        let sink = lane.sink;
         let stash = lane.stash.as_mut()?;
+        let (mut full, mut freed) = (None, 0);
         while let Some(piece) = stash.pieces.front() {
             if let Fed::Full(row) = cut.feed(piece, *at) {
                 stash.from = row;
-                return Some(row);
+                full = Some(row);
+                break;
             }
+            freed += piece.block.memory();
             stash.pieces.pop_front();
         }
-        *at = stash.next;
+        freed = freed.min(stash.charged);
+        stash.charged -= freed;
+        let next = stash.next;
+        self.let_go(sink, freed);
+        if full.is_some() {
+            return full;
+        }
+        *at = next;
         self.drop_stash(index);
         None
     }
 
-    fn read_from_disk(&mut self, index: u32, from: Row, shape: &BatchShape) {
+    fn read_from_disk(&mut self, index: u32, from: Row, bytes: usize) {
         const MOST: usize = 4 << 20;
         if let Some(lane) = self.lane_mut(index) {
             lane.behind = true;
         }
-        self.queue_job(index, Job::Read { from, max_bytes: shape.max_bytes.clamp(LEAST_ROOM, MOST) });
+        self.queue_job(index, Job::Read { from, max_bytes: bytes.clamp(1, MOST) });
     }
 
     fn send(&mut self, index: u32, cut: Cut, is_retry: bool, next: Row, caught_up: bool, now: Moment) {
@@ -311,6 +326,10 @@ impl Core {
         let delivery_id =
             delivery_id(self.settings.journal_id, sink, lane.partition, false, cut.first, cut.last);
         let rows = Rows::of_records(cut.pieces, std::sync::Arc::clone(&lane.starts), cut.bytes);
+        if sink.troubled {
+            // Who knows how long this attempt takes: what it does not carry is read again when it is needed.
+            self.drop_stash(index);
+        }
         self.launch(index, rows, ticket, delivery_id, attempt, now);
     }
 

@@ -140,7 +140,8 @@ impl MemoryLog {
         states: &[LaneStates],
     ) -> Result<Position, AppendFault> {
         let mut owner = self.owner(partition)?.lock();
-        let done = owner.commit(batches, states, self.clock.now()).map_err(|_| AppendFault::Stopped(partition))?;
+        let done =
+            owner.commit(batches, states, self.clock.now()).map_err(|_| AppendFault::Stopped(partition))?;
         let position = Position { end: owner.tip(), next_row: owner.next_row(), accepted: 0, duplicates: 0 };
         if owner.is_full() {
             owner.maintain(self.clock.now()).map_err(|_| AppendFault::Stopped(partition))?;
