@@ -53,7 +53,6 @@ fn write(vfs: &SimVfs) {
     owner.append(&[("cobalt", b"\"n\":5}")]).unwrap();
     owner.sync().unwrap();
     owner.append(&[("acme", b"\"n\":6}")]).unwrap();
-    owner.sync().unwrap();
     let torn = owner.writer.tip().pos;
     owner.append(&[("acme", b"\"n\":7}")]).unwrap();
     let base = inspect(vfs, Path::new("/j")).unwrap().partitions[0].segments.last().unwrap().base;
