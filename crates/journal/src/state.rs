@@ -124,3 +124,6 @@ impl PartitionState {
         replace_file(vfs, dir, NAME, &serde_json::to_vec(&envelope)?)
     }
 }
+
+#[cfg(test)]
+mod tests;
