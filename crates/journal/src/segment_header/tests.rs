@@ -53,6 +53,6 @@ proptest! {
         if magic && bytes.len() >= 4 {
             bytes[..4].copy_from_slice(b"TWS1");
         }
-        drop(SegmentHeader::parse(&bytes));
+        prop_assert!(SegmentHeader::parse(&bytes).is_err());
     }
 }
