@@ -151,7 +151,8 @@ impl PartitionReport {
                 report.end = summary.end.0;
                 report.blocks = index.blocks.len() as u64;
                 report.snapshot_bytes = summary.snapshot_bytes;
-                report.written_ms = (report.blocks > 0).then_some((summary.first_written.0, summary.last_written.0));
+                report.written_ms =
+                    (report.blocks > 0).then_some((summary.first_written.0, summary.last_written.0));
                 self.durable_upto = summary.end.0;
                 for (org, entry) in index.orgs() {
                     self.count(org, entry.first_seq, entry.end_seq, entry.rows, entry.bytes);
@@ -305,6 +306,11 @@ fn visit_segment(
     Ok(())
 }
 
-fn scan_all(segment: &Segment, header: &SegmentHeader, end: u64, losses: &[Loss]) -> std::io::Result<scan::Scan> {
+fn scan_all(
+    segment: &Segment,
+    header: &SegmentHeader,
+    end: u64,
+    losses: &[Loss],
+) -> std::io::Result<scan::Scan> {
     scan::scan(&*segment.file, header, HEADER_SPACE, end, losses)
 }

@@ -244,7 +244,8 @@ fn recover_one(
     let dir = dir.join(&name);
     let found = match survey(vfs, &dir, partition, log) {
         Err(SurveyError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-            let text = format!("{name} is missing: manifest.json says that it was there; restore it from a backup");
+            let text =
+                format!("{name} is missing: manifest.json says that it was there; restore it from a backup");
             return Err(OpenError::Incomplete(text));
         }
         found => found?,

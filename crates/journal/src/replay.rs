@@ -16,7 +16,9 @@ use crate::vfs::{VfsFile, read_up_to};
 fn plain(error: ReadError) -> io::Error {
     match error {
         ReadError::Io(error) => error,
-        damaged @ ReadError::Damaged { .. } => io::Error::new(io::ErrorKind::InvalidData, damaged.to_string()),
+        damaged @ ReadError::Damaged { .. } => {
+            io::Error::new(io::ErrorKind::InvalidData, damaged.to_string())
+        }
     }
 }
 
@@ -94,6 +96,5 @@ fn block(shared: &Shared, segment: &Sealed, file: &dyn VfsFile, entry: &BlockEnt
     let len = if entry.kind == BlockKind::Rows { entry.table_end() } else { entry.total_len() };
     let bytes = Bytes::from(read_up_to(file, u64::from(entry.offset), len)?);
     let block = if entry.kind == BlockKind::Rows { Block::from_table(bytes) } else { Block::parse(&bytes) };
-    block
-        .map_err(|fault| plain(shared.damaged(segment.header.base, u64::from(entry.offset), fault)))
+    block.map_err(|fault| plain(shared.damaged(segment.header.base, u64::from(entry.offset), fault)))
 }

@@ -261,7 +261,8 @@ impl Writer {
             if view.active.is_none() && view.sealed.len() < 2 {
                 break;
             }
-            let due = |s: &Arc<crate::shared::Sealed>| self.limits.must_go(s.trailer.summary.last_written, now);
+            let due =
+                |s: &Arc<crate::shared::Sealed>| self.limits.must_go(s.trailer.summary.last_written, now);
             let Some(oldest) = view.sealed.front().filter(|s| due(s)).cloned() else { break };
             // Readers are told first, so that none finds a file missing that it was sent to.
             view.sealed.pop_front();
@@ -285,7 +286,8 @@ impl Writer {
         }
         if let Some(active) = &self.shared.view.read().active {
             let summary = &active.index.summary;
-            self.aged = summary.end_row > summary.base_row && self.limits.must_close(summary.first_written, now);
+            self.aged =
+                summary.end_row > summary.base_row && self.limits.must_close(summary.first_written, now);
         }
         Ok(rows.filter(|rows| !rows.is_empty()).map(|rows| Expired { rows }))
     }
@@ -310,7 +312,9 @@ impl Open {
         }
         let snapshot = matches!(header.kind, BlockKind::Snapshot | BlockKind::SnapshotEnd);
         if snapshot != self.unpublished.is_some() {
-            return Err(misuse("before a segment is published it takes snapshot blocks, afterwards all others"));
+            return Err(misuse(
+                "before a segment is published it takes snapshot blocks, afterwards all others",
+            ));
         }
         Ok(())
     }

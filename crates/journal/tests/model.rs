@@ -107,13 +107,15 @@ fn harms() -> impl Strategy<Value = Vec<Harm>> {
 
 impl Harm {
     fn apply(&self, vfs: &SimVfs) {
-        let (Self::Flip(file, ..) | Self::Zeros(file, _) | Self::Truncate(file, _) | Self::Delete(file)) = self;
+        let (Self::Flip(file, ..) | Self::Zeros(file, _) | Self::Truncate(file, _) | Self::Delete(file)) =
+            self;
         let path = pick_file(vfs, file);
         let open = vfs.open(&path, journal::vfs::Access::Write).unwrap();
         let len = open.len().unwrap();
         // The proof of how far a segment was durable stands behind the blocks: of the newest one, cutting it off
         // takes both away, and nothing is left to tell it by.
-        let newest = vfs.list(Path::new("/j/p000")).unwrap().into_iter().rfind(|name| name.ends_with(".seg")).unwrap();
+        let newest =
+            vfs.list(Path::new("/j/p000")).unwrap().into_iter().rfind(|name| name.ends_with(".seg")).unwrap();
         let untold = matches!(self, Self::Truncate(..)) && path.ends_with(newest);
         if len == 0 || untold || path.ends_with("manifest.json") {
             return;
@@ -240,7 +242,8 @@ impl Run {
                     .iter()
                     .map(|(org, len)| {
                         self.tag += 1;
-                        let text = format!("\"t\":{},\"p\":\"{}\"}}", self.tag, "p".repeat(usize::from(*len)));
+                        let text =
+                            format!("\"t\":{},\"p\":\"{}\"}}", self.tag, "p".repeat(usize::from(*len)));
                         (ORGS[*org].to_owned(), text)
                     })
                     .collect();
@@ -342,7 +345,11 @@ fn read_all(reader: &Reader, scope: &Scope, max_bytes: usize) -> Result<Vec<(Str
                 assert!(after > next);
                 for piece in pieces {
                     for index in piece.rows.iter().cloned().flatten() {
-                        let run = piece.block.runs().find(|r| (r.first..r.first + r.count).contains(&index)).unwrap();
+                        let run = piece
+                            .block
+                            .runs()
+                            .find(|r| (r.first..r.first + r.count).contains(&index))
+                            .unwrap();
                         let record = piece.block.record(index).unwrap();
                         found.push((run.org.to_owned(), String::from_utf8(record.to_vec()).unwrap()));
                     }
@@ -510,12 +517,22 @@ fn readable(reader: &Reader, scope: &Scope) -> Vec<(u64, (String, String))> {
                 let before = found.len();
                 for piece in pieces {
                     for index in piece.rows.iter().cloned().flatten() {
-                        let run = piece.block.runs().find(|r| (r.first..r.first + r.count).contains(&index)).unwrap();
+                        let run = piece
+                            .block
+                            .runs()
+                            .find(|r| (r.first..r.first + r.count).contains(&index))
+                            .unwrap();
                         let record = String::from_utf8(piece.block.record(index).unwrap().to_vec()).unwrap();
-                        found.push((piece.block.header().base_row.0 + u64::from(index), (run.org.to_owned(), record)));
+                        found.push((
+                            piece.block.header().base_row.0 + u64::from(index),
+                            (run.org.to_owned(), record),
+                        ));
                     }
                 }
-                assert!(*scope != Scope::All || (found.len() - before) as u64 == after.0 - next.0, "rows left out");
+                assert!(
+                    *scope != Scope::All || (found.len() - before) as u64 == after.0 - next.0,
+                    "rows left out"
+                );
                 next = after;
             }
         }

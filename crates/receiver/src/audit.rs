@@ -246,8 +246,13 @@ impl Report {
             );
             all.extend(feed.ids_twice.iter().map(|id| format!("{who}: id {id} came under two seqs")));
             all.extend(feed.wrong_prev_seq.iter().map(|wrong| {
-                let WrongPrev { seq, said, before } = wrong;
-                format!("{who}: seq {seq} says that {said:?} came before it, and {before:?} did")
+                let named =
+                    |seq: Option<u64>| seq.map_or_else(|| "none".to_owned(), |seq| format!("seq {seq}"));
+                let (said, before) = (named(wrong.said), named(wrong.before));
+                format!(
+                    "{who}: seq {} names {said} as the one before it, and {before} came before it",
+                    wrong.seq
+                )
             }));
             if feed.repeats_unequal > 0 {
                 all.push(format!("{who}: {} records came again changed", feed.repeats_unequal));

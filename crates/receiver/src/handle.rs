@@ -62,6 +62,11 @@ impl Receiver {
         }
     }
 
+    /// Whether it serves.
+    pub async fn is_running(&self) -> bool {
+        self.running.lock().await.is_some()
+    }
+
     /// Serves again on the same port.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! One module per command, and what they share.
 
+pub mod demo;
 pub mod ingest;
 pub mod journal;
 pub mod run;
@@ -21,6 +22,7 @@ use crate::{bench, generate};
 pub fn dispatch(cli: Cli, environment: BTreeMap<String, String>) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => block_on(run::run(args, environment)),
+        Command::Demo(args) => block_on(demo::run(args)),
         Command::Ingest(args) => block_on(ingest::run(args, environment)),
         Command::Validate(args) => Ok(validate::run(&args, &environment)),
         Command::Sinks { command } => block_on(sinks::run(&command, &environment)),
@@ -41,7 +43,9 @@ fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Resu
 #[must_use]
 pub fn environment() -> BTreeMap<String, String> {
     // Variables that are no UTF-8 cannot be referred to from YAML.
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Loads the configuration or prints all that is wrong with it.

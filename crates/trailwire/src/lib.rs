@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cli;
 pub mod commands;
+pub mod demo;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
 pub mod generate;

@@ -116,6 +116,7 @@ impl Groups {
         self.open.iter().map(|((org, key), open)| (*org, *key, open))
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.open.len()
     }

@@ -112,3 +112,6 @@ impl fmt::Display for Report {
 fn rounded(value: f64) -> String {
     if value.abs() >= 1_000.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
+
+#[cfg(test)]
+mod tests;

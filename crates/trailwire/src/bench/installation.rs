@@ -19,8 +19,19 @@ pub(crate) enum Sinks<'a> {
     None,
     /// One HEC sink of the operator for all organisations.
     Shared,
-    /// Each of these organisations has one HEC sink of its own; its token is its id.
-    PerOrg(&'a [String]),
+    /// Each of these organisations has one HEC sink of its own; its token is the organisation's id.
+    PerOrg(&'a [OrgSink]),
+    /// One of the operator, and one for each of these organisations.
+    Both(&'a [OrgSink]),
+}
+
+/// An organisation with a sink of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OrgSink {
+    /// The organisation's id.
+    pub(crate) id: String,
+    /// Its name, good for a folder.
+    pub(crate) name: String,
 }
 
 /// A folder with a configuration.
@@ -42,33 +53,32 @@ impl Installation {
              egress: {{allow: [{{cidr: 127.0.0.0/8, plaintext: true}}]}}\n{more}"
         );
         write(&folder.join("trailwire.yaml"), &operator, 0o644)?;
-        match sinks {
-            Sinks::None => {}
-            Sinks::Shared => {
-                write(&folder.join("shared-token"), SHARED_TOKEN, 0o600)?;
-                let text = hec_sink("everything", receiver, "${file:shared-token}", "    orgs: \"*\"\n");
-                write(&folder.join("shared_sinks.yaml"), &text, 0o644)?;
-            }
-            Sinks::PerOrg(orgs) => {
-                for (number, org) in orgs.iter().enumerate() {
-                    let home = folder.join("orgs.d").join(format!("org-{number:05}"));
-                    fs::create_dir_all(home.join("secrets"))
-                        .with_context(|| format!("creating {}", home.display()))?;
-                    write(
-                        &home.join("org.yaml"),
-                        &format!("version: 1\nid: {org}\nname: org {number}\n"),
-                        0o644,
-                    )?;
-                    write(&home.join("secrets/hec-token"), org, 0o600)?;
-                    write(
-                        &home.join("sinks.yaml"),
-                        &hec_sink("soc", receiver, "${file:hec-token}", ""),
-                        0o644,
-                    )?;
-                }
-            }
+        let (shared, own) = match sinks {
+            Sinks::None => (false, &[][..]),
+            Sinks::Shared => (true, &[][..]),
+            Sinks::PerOrg(own) => (false, own),
+            Sinks::Both(own) => (true, own),
+        };
+        if shared {
+            write(&folder.join("shared-token"), SHARED_TOKEN, 0o600)?;
+            let text = hec_sink("everything", receiver, "${file:shared-token}", "    orgs: \"*\"\n");
+            write(&folder.join("shared_sinks.yaml"), &text, 0o644)?;
+        }
+        for OrgSink { id, name } in own {
+            let home = folder.join("orgs.d").join(name);
+            fs::create_dir_all(home.join("secrets"))
+                .with_context(|| format!("creating {}", home.display()))?;
+            write(&home.join("org.yaml"), &format!("version: 1\nid: {id}\nname: {name}\n"), 0o644)?;
+            write(&home.join("secrets/hec-token"), id, 0o600)?;
+            write(&home.join("sinks.yaml"), &hec_sink("soc", receiver, "${file:hec-token}", ""), 0o644)?;
         }
         Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// An organisation's sink for each of these ids.
+    pub(crate) fn org_sinks<'a>(ids: impl IntoIterator<Item = &'a str>) -> Vec<OrgSink> {
+        let numbered = ids.into_iter().enumerate();
+        numbered.map(|(number, id)| OrgSink { id: id.to_owned(), name: format!("org-{number:05}") }).collect()
     }
 
     /// The operator's file.
@@ -93,3 +103,6 @@ fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     file.and_then(|mut file| file.write_all(text.as_bytes()))
         .with_context(|| format!("writing {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,7 @@ async fn once(
     std::fs::create_dir_all(home).with_context(|| format!("creating {}", home.display()))?;
     let clock = Clock::system();
     // The organisations' ids come from the seed, so the warm-up uses the same seed with later events.
-    let orgs: Vec<String> = Generator::new(spec(args, args.seed)).org_ids().map(str::to_owned).collect();
+    let orgs = Installation::org_sinks(Generator::new(spec(args, args.seed)).org_ids());
     let own = (which == Which::J2).then_some(orgs.as_slice());
     let mut collector = Collector::start(home, own).await?;
     let sinks = own.map_or(Sinks::Shared, Sinks::PerOrg);

@@ -7,7 +7,7 @@ use anyhow::Context;
 use flow::clock::Clock;
 
 use super::figures::{Gate, Report, Run};
-use super::installation::{Installation, Sinks};
+use super::installation::{Installation, OrgSink, Sinks};
 use super::rig::{Collector, Daemon, Folder, Load, Plan};
 use crate::generate::{Generator, Spec};
 
@@ -45,7 +45,7 @@ struct Idle {
 /// Runs it.
 pub(crate) async fn measure(args: &Args) -> anyhow::Result<Report> {
     let spec = Spec { orgs: args.lanes, ..Spec::default() };
-    let orgs: Vec<String> = Generator::new(spec).org_ids().map(str::to_owned).collect();
+    let orgs = Installation::org_sinks(Generator::new(spec).org_ids());
     let folder = Folder::new(args.folder.as_deref())?;
     let without = idle(args, None, &folder.path().join("without")).await.context("without lanes")?;
     let with = idle(args, Some(&orgs), &folder.path().join("with")).await.context("with lanes")?;
@@ -68,7 +68,7 @@ pub(crate) async fn measure(args: &Args) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-async fn idle(args: &Args, orgs: Option<&[String]>, home: &Path) -> anyhow::Result<Idle> {
+async fn idle(args: &Args, orgs: Option<&[OrgSink]>, home: &Path) -> anyhow::Result<Idle> {
     std::fs::create_dir_all(home).with_context(|| format!("creating {}", home.display()))?;
     let clock = Clock::system();
     let mut collector = Collector::start(home, orgs).await?;

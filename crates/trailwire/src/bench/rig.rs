@@ -9,7 +9,7 @@ use receiver::Totals;
 
 use super::child::Child;
 use super::http::Connection;
-use super::installation::{Installation, PRODUCER_VARIABLE};
+use super::installation::{Installation, OrgSink, PRODUCER_VARIABLE};
 use super::load::{self, Outcome};
 use super::process::Usage;
 
@@ -61,11 +61,12 @@ pub(crate) struct Collector {
 
 impl Collector {
     /// Starts it; with `orgs`, each is a token for its own records only.
-    pub(crate) async fn start(folder: &Path, orgs: Option<&[String]>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(folder: &Path, orgs: Option<&[OrgSink]>) -> anyhow::Result<Self> {
         let mut args = vec!["bench-receiver".to_owned()];
         if let Some(orgs) = orgs {
             let list = folder.join("receiver-orgs");
-            std::fs::write(&list, orgs.join("\n")).with_context(|| format!("writing {}", list.display()))?;
+            std::fs::write(&list, orgs.iter().map(|org| format!("{}\n", org.id)).collect::<String>())
+                .with_context(|| format!("writing {}", list.display()))?;
             args.extend(["--orgs".to_owned(), list.to_string_lossy().into_owned()]);
         }
         let mut child = Child::start("receiver", args, &[], &folder.join("receiver.log"))?;
