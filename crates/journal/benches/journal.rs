@@ -63,6 +63,17 @@ fn write_500(bencher: Bencher<'_, '_>, sync: bool) {
     });
 }
 
+/// Only building that block: what `write_500` costs above this is the journal's part.
+#[divan::bench]
+fn build_500(bencher: Bencher<'_, '_>) {
+    let mut open = start();
+    let names = names();
+    let record = format!("\"pad\":\"{}\"}}", "x".repeat(900));
+    let block: Vec<(&str, &[u8])> =
+        (0..500).map(|n| (&*names[n % names.len()], record.as_bytes())).collect();
+    bencher.counter(ItemsCount::new(500u32)).bench_local(|| open.owner.build(&block));
+}
+
 fn filled() -> Open {
     let mut open = start();
     let names = names();
@@ -93,6 +104,28 @@ fn read_one_of_250(bencher: Bencher<'_, '_>) {
     let open = filled();
     let scope = Scope::one(event::OrgId::new(&names()[7]).unwrap());
     bencher.counter(ItemsCount::new(600u32)).bench_local(|| drain(&open.reader, &scope));
+}
+
+/// Reading every organisation of 250 in turn, each for itself, as lanes far behind do.
+#[divan::bench(sample_count = 5)]
+fn read_each_of_250(bencher: Bencher<'_, '_>) {
+    let open = filled();
+    let scopes: Vec<Scope> = names().iter().map(|name| Scope::one(event::OrgId::new(name).unwrap())).collect();
+    bencher.counter(ItemsCount::new(150_000u32)).bench_local(|| {
+        // Lanes move on side by side, a batch at a time.
+        let mut nexts = vec![Row(0); scopes.len()];
+        let mut left = true;
+        while std::mem::take(&mut left) {
+            for (scope, next) in scopes.iter().zip(&mut nexts) {
+                if let Slice::Rows { next: after, .. } =
+                    open.reader.read(PartitionId(0), *next, scope, 100_000).unwrap()
+                {
+                    *next = after;
+                    left = true;
+                }
+            }
+        }
+    });
 }
 
 fn drain(reader: &Reader, scope: &Scope) -> u64 {

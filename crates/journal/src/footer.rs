@@ -375,3 +375,6 @@ fn low_u32(n: u64) -> u32 {
     debug_assert!(u32::try_from(n).is_ok());
     u32::try_from(n).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,11 @@ pub(crate) fn enter(
     dir: &Path,
     make: Option<&Settings>,
 ) -> Result<(FolderLock, Manifest), OpenError> {
+    let nothing = || OpenError::Incomplete(format!("{}: there is no journal", dir.display()));
+    if make.is_none() && Manifest::read(vfs, dir)?.is_none() {
+        // Before the lock, which would leave a file in somebody else's folder.
+        return Err(nothing());
+    }
     if make.is_some() {
         vfs.create_dir(dir).map_err(io_at(dir.display().to_string()))?;
     }
@@ -114,7 +119,7 @@ pub(crate) fn enter(
     let manifest = match (Manifest::read(vfs, dir)?, make) {
         (Some(manifest), _) => manifest,
         (None, Some(settings)) => create(vfs, dir, settings)?,
-        (None, None) => return Err(OpenError::Incomplete(format!("{}: there is no journal", dir.display()))),
+        (None, None) => return Err(nothing()),
     };
     Ok((lock, manifest))
 }

@@ -61,3 +61,6 @@ impl Limits {
         now.since(begun) > self.max_age / 8
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ impl Manifest {
         replace_file(vfs, dir, NAME, &json)
     }
 }
+
+#[cfg(test)]
+mod tests;

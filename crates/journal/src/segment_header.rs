@@ -130,3 +130,6 @@ impl SegmentHeader {
         LogPos(self.base.0.saturating_add(offset.saturating_sub(HEADER_SPACE)))
     }
 }
+
+#[cfg(test)]
+mod tests;

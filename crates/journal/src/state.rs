@@ -125,3 +125,6 @@ impl PartitionState {
         replace_file(vfs, dir, NAME, &serde_json::to_vec(&envelope)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,7 +92,8 @@ impl Owner {
         Ok(())
     }
 
-    fn build(&mut self, records: &[(&str, &[u8])]) -> Vec<u8> {
+    /// Builds the block of [`Owner::append`] without writing it.
+    pub fn build(&mut self, records: &[(&str, &[u8])]) -> Vec<u8> {
         let mut sorted = records.to_vec();
         sorted.sort_by_key(|(org, _)| *org);
         let groups: Vec<_> = sorted.chunk_by(|a, b| a.0 == b.0).collect();

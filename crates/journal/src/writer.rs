@@ -271,7 +271,11 @@ impl Writer {
             self.limits.shrink(oldest.file_len);
             self.note_oldest();
             crate::failpoint::at("journal::expire::unlink::before")?;
-            self.shared.vfs.remove(&segment_path(&self.shared.dir, oldest.header.base))?;
+            match self.shared.vfs.remove(&segment_path(&self.shared.dir, oldest.header.base)) {
+                // Somebody removed it by hand: it is gone all the same.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other?,
+            }
             crate::failpoint::at("journal::expire::unlink::after")?;
             // One by one: a crash must not bring back an older segment without the one behind it.
             self.shared.vfs.sync_dir(&self.shared.dir)?;

@@ -262,3 +262,90 @@ fn it_works_on_the_real_file_system() {
         assert_eq!(read_all(&reader, 0, &Scope::All, 10_000).len() as u64, (round + 1) * 100);
     }
 }
+
+/// Readers go on while segments are closed and removed under them: every row is read once, right, or in a gap.
+#[test]
+fn readers_survive_rolls_and_expiry() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { max_age: Duration::from_millis(40), ..settings() };
+    let journal = open(Arc::new(OsVfs), dir.path(), &settings).unwrap();
+    let mut owner = Owner::start(journal.writers.into_iter().next().unwrap(), UnixMillis(0)).unwrap();
+    const ROWS: u64 = 6_000;
+    let read = |scope: Scope, own: u64| {
+        let reader = Arc::clone(&journal.reader);
+        move || {
+            let (mut next, mut read, mut gaps) = (Row(0), 0u64, 0u64);
+            while next.0 < ROWS {
+                match reader.read(P0, next, &scope, 3_000).unwrap() {
+                    Slice::NotYet => std::thread::yield_now(),
+                    Slice::Gap { rows, .. } => {
+                        assert!(rows.start == next && rows.end > next);
+                        gaps += rows.len();
+                        next = rows.end;
+                    }
+                    Slice::Rows { pieces, next: after } => {
+                        for piece in pieces {
+                            for index in piece.rows.iter().cloned().flatten() {
+                                let row = piece.block.header().base_row.0 + u64::from(index);
+                                assert!(row >= next.0 && row < after.0);
+                                let text = std::str::from_utf8(piece.block.record(index).unwrap()).unwrap();
+                                // Two rows a block, sorted by organisation: even rows are a's, odd ones b's.
+                                assert!(text.contains(&format!("\"r\":{row},")), "row {row}: {text}");
+                                assert!(own == 2 || row % 2 == own);
+                                read += 1;
+                            }
+                        }
+                        next = after;
+                    }
+                }
+            }
+            (read, gaps)
+        }
+    };
+    std::thread::scope(|threads| {
+        let all = threads.spawn(read(Scope::All, 2));
+        let odd = threads.spawn(read(scope(&["b"]), 1));
+        for n in 0..ROWS / 2 {
+            owner.now = UnixMillis(i64::try_from(n).unwrap());
+            let (a, b) = (format!("\"r\":{},}}", n * 2), format!("\"r\":{},}}", n * 2 + 1));
+            owner.append(&[("a", a.as_bytes()), ("b", b.as_bytes())]).unwrap();
+            if n % 4 == 3 {
+                owner.sync().unwrap();
+            }
+            if owner.writer.is_full() {
+                owner.roll().unwrap();
+            }
+            owner.writer.expire(owner.now).unwrap();
+        }
+        owner.sync().unwrap();
+        let (read, gaps) = all.join().unwrap();
+        assert_eq!(read + gaps, ROWS);
+        let (read, gaps) = odd.join().unwrap();
+        assert!(read + gaps >= ROWS / 2);
+    });
+    assert!(journal.reader.oldest(P0).0.0 > 0, "nothing expired");
+}
+
+/// Organisations of one partition never see each other, whatever the scope, and partitions neither.
+#[test]
+fn partitions_are_apart() {
+    let vfs = SimVfs::default();
+    let settings = Settings { partitions: 3, ..settings() };
+    let journal = open(Arc::new(vfs.clone()), Path::new(DIR), &settings).unwrap();
+    let mut owners: Vec<Owner> = journal.writers.into_iter().map(|w| Owner::start(w, NOW).unwrap()).collect();
+    for (owner, org) in owners.iter_mut().zip(["a", "b", "c"]) {
+        owner.append(&[(org, b"\"x\":1}")]).unwrap();
+        owner.sync().unwrap();
+    }
+    for (number, own) in (0..3).zip(["a", "b", "c"]) {
+        for org in ["a", "b", "c"] {
+            let extent = journal.reader.extent(PartitionId(number), &scope(&[org]), Row(0));
+            assert_eq!(extent.rows, u64::from(org == own));
+        }
+    }
+    drop(owners);
+    vfs.kill();
+    // A partition that vanished is missed; the number in the settings means nothing to a journal that exists.
+    let journal = open(Arc::new(vfs.clone()), Path::new(DIR), &Settings { partitions: 8, ..settings.clone() }).unwrap();
+    assert_eq!(journal.writers.len(), 3);
+}
