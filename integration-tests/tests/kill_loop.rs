@@ -227,7 +227,8 @@ fn judge(receiver: &Receiver, ledger: &Ledger, killed_at: &[UnixMillis]) {
             let explained = killed_at.iter().any(|kill| {
                 repeat.first_at <= kill.0 && kill.0 - repeat.first_at <= REPEAT_WINDOW_MS + WAY_BACK_MS
             });
-            assert!(explained, "repeated without a kill shortly after its first delivery: {repeat:?}");
+            let kills: Vec<i64> = killed_at.iter().map(|kill| kill.0 - repeat.first_at).filter(|ms| (-3000..3000).contains(ms)).collect();
+            assert!(explained, "repeated without a kill shortly after its first delivery (kills at {kills:?} ms): {repeat:?}");
         }
         println!(
             "{} acknowledged, {} delivered, {} repeats, {} kills",
