@@ -27,7 +27,9 @@ use api::server::{Limits, Service, serve};
 use flow::clock::Clock;
 use flow::ingress::Ingress;
 use flow::lane_state::LaneStates;
-use flow::log::{AppendFault, Extent, GapReason, Log, LogBackend, Position, ReadError, ReadSpec, Scope, Slice};
+use flow::log::{
+    AppendFault, Extent, GapReason, Log, LogBackend, Position, ReadError, ReadSpec, Scope, Slice,
+};
 use flow::orgs::{Directory, UnknownOrgs};
 use flow::prepared::Prepared;
 use flow::units::{LogPos, PartitionId, Row, Seq};
@@ -67,12 +69,12 @@ impl LogBackend for Counter {
         Box::pin(async move { Err(AppendFault::Busy(p)) })
     }
 
-    fn durable_end(&self, _: PartitionId) -> Row {
-        Row(0)
-    }
-
     fn oldest(&self, _: PartitionId) -> (Row, GapReason) {
         (Row(0), GapReason::Retention)
+    }
+
+    fn durable_end(&self, _: PartitionId) -> Row {
+        Row(0)
     }
 }
 

@@ -12,8 +12,6 @@ pub mod auth;
 pub mod body;
 pub mod budget;
 pub mod feed;
-#[cfg(test)]
-mod fixture;
 pub mod ingest;
 pub mod intake;
 pub mod metrics;
@@ -21,3 +19,5 @@ pub mod quota;
 mod route;
 pub mod server;
 pub mod status;
+#[cfg(test)]
+mod tests;

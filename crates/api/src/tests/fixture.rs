@@ -10,7 +10,9 @@ use std::time::Duration;
 use flow::clock::Clock;
 use flow::ingress::Ingress;
 use flow::lane_state::LaneStates;
-use flow::log::{AppendFault, Extent, Log, LogBackend, Position, ReadError, ReadSpec, Scope, Slice};
+use flow::log::{
+    AppendFault, Extent, GapReason, Log, LogBackend, Position, ReadError, ReadSpec, Scope, Slice,
+};
 use flow::orgs::{Directory, UnknownOrgs};
 use flow::prepared::Prepared;
 use flow::units::{LogPos, PartitionId, Row};
@@ -120,6 +122,10 @@ impl LogBackend for Backend {
 
     fn extent(&self, _: PartitionId, _: &Scope, _: Row) -> Extent {
         Extent::default()
+    }
+
+    fn oldest(&self, _: PartitionId) -> (Row, GapReason) {
+        (Row(0), GapReason::Retention)
     }
 
     fn durable_end(&self, _: PartitionId) -> Row {
