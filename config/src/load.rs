@@ -10,8 +10,8 @@ use crate::disk::{self, ReadText};
 use crate::layers;
 use crate::operator::{self, Grants, Operator, RawOperator};
 use crate::org::Org;
-use crate::path::KeyPath;
 use crate::problem::{Origin, Place, Problem, Problems};
+use crate::read::Part;
 use crate::scope::Scope;
 use crate::secret::{Files, SecretScope, Variables};
 use crate::sink::{BrokenSink, SinkConfig, SinkFile, SinkList, SinkType, compile_file};
@@ -120,7 +120,7 @@ impl<T> Reading<'_, T> {
         let development = tree.entry("development").and_then(|entry| entry.node.text()) == Some("true");
         self.development = development;
         let secrets = self.secrets(Variables::Any, Files::From(self.folder));
-        let mut scope = Scope::new(&tree, KeyPath::default(), secrets);
+        let mut scope = Scope::new(Part::whole(&tree), secrets);
         let raw: Option<RawOperator> = scope.read();
         let shared_sinks = raw.as_ref().map(|raw| raw.shared_sinks.clone()).unwrap_or_default();
         let compiled = raw.and_then(|raw| operator::compile(&mut scope, raw, self.folder));

@@ -25,8 +25,13 @@ impl KeyPath {
         self.0.pop();
     }
 
-    pub(crate) fn steps(&self) -> &[Step] {
-        &self.0
+    /// The steps behind the first `count`.
+    pub(crate) fn steps_from(&self, count: usize) -> &[Step] {
+        self.0.get(count..).unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// This path and the keys of a dotted `relative` path behind it.

@@ -158,16 +158,22 @@ pub struct Problems(Vec<Problem>);
 
 impl Problems {
     pub(crate) fn push(&mut self, problem: Problem) {
-        // The same key can be judged on several ways; once said is enough.
-        if !self.0.contains(&problem) {
-            self.0.push(problem);
-        }
+        self.0.push(problem);
     }
 
     pub(crate) fn append(&mut self, other: Self) {
-        for problem in other.0 {
-            self.push(problem);
+        self.0.extend(other.0);
+    }
+
+    /// The same key can be judged in several ways; once said is enough. For few problems: it compares each with all.
+    pub(crate) fn without_repeats(self) -> Self {
+        let mut once: Vec<Problem> = Vec::with_capacity(self.0.len());
+        for problem in self.0 {
+            if !once.contains(&problem) {
+                once.push(problem);
+            }
         }
+        Self(once)
     }
 
     /// Whether nothing is wrong.
@@ -210,6 +216,7 @@ impl Problems {
     pub(crate) fn sorted(mut self) -> Self {
         self.0
             .sort_by_cached_key(|problem| (problem.place.source(), problem.place.line, problem.place.column));
+        self.0.dedup();
         self
     }
 }

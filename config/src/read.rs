@@ -34,71 +34,87 @@ pub(crate) enum Elsewhere {
     Others,
 }
 
-/// Reads the value at `base` of `root`, but for the keys that are read elsewhere.
+/// A part of a tree: the node at `base`.
+#[derive(Clone)]
+pub(crate) struct Part<'a> {
+    pub(crate) node: &'a Node,
+    /// Where it is written: the key that leads to it, or the top of the file.
+    pub(crate) place: Place,
+    pub(crate) base: KeyPath,
+}
+
+impl<'a> Part<'a> {
+    /// A whole file.
+    pub(crate) fn whole(root: &'a Node) -> Self {
+        Self { node: root, place: root.place.clone(), base: KeyPath::default() }
+    }
+
+    /// The node at `path`, which leads into this part.
+    pub(crate) fn find(&self, path: &KeyPath) -> Option<&'a Node> {
+        path.steps_from(self.base.len())
+            .iter()
+            .try_fold(self.node, |node, step| next(node, step).map(|found| found.0))
+    }
+
+    /// The place of `path`, or of the nearest thing around it that is written.
+    pub(crate) fn place_of(&self, path: &KeyPath) -> Place {
+        let mut node = self.node;
+        let mut place = place_of_value(node, &self.place);
+        for step in path.steps_from(self.base.len()) {
+            let Some((found, key_place)) = next(node, step) else { break };
+            node = found;
+            place = place_of_value(node, key_place);
+        }
+        place.clone()
+    }
+}
+
+fn next<'a>(node: &'a Node, step: &Step) -> Option<(&'a Node, &'a Place)> {
+    match (step, &node.value) {
+        (Step::Key(key), Value::Map(_)) => node.entry(key).map(|entry| (&entry.node, &entry.key_place)),
+        (Step::Index(index), Value::List(items)) => items.get(*index).map(|item| (item, &item.place)),
+        _ => None,
+    }
+}
+
+/// The place of a single value is the value itself, that of a map or list the key which leads to it.
+fn place_of_value<'a>(node: &'a Node, key_place: &'a Place) -> &'a Place {
+    if matches!(node.value, Value::Scalar { .. }) { &node.place } else { key_place }
+}
+
+/// Reads a part, but for the keys at its top that are read elsewhere.
 ///
 /// Gives what could be read, if anything, beside the problems; `failed` gets the paths of wrong values, so that
 /// nobody calls them missing.
 pub(crate) fn read<T: de::DeserializeOwned>(
-    root: &Node,
-    base: &KeyPath,
+    part: &Part<'_>,
     elsewhere: Elsewhere,
     failed: &mut HashSet<KeyPath>,
 ) -> (Option<T>, Problems) {
     let notes = Notes {
-        base,
+        base: &part.base,
         elsewhere,
-        path: RefCell::new(base.clone()),
+        path: RefCell::new(part.base.clone()),
         failed: RefCell::new(std::mem::take(failed)),
         problems: RefCell::default(),
     };
     let mut value = None;
-    if let Some(node) = find(root, base) {
-        for _ in 0..MAX_PASSES {
-            notes.path.replace(base.clone());
-            match T::deserialize(Reader { node, notes: &notes, secret: false }) {
-                Ok(read) => {
-                    value = Some(read);
+    for _ in 0..MAX_PASSES {
+        notes.path.replace(part.base.clone());
+        match T::deserialize(Reader { node: part.node, notes: &notes, secret: false }) {
+            Ok(read) => {
+                value = Some(read);
+                break;
+            }
+            Err(fault) => {
+                if !notes.take(part, fault) {
                     break;
-                }
-                Err(fault) => {
-                    if !notes.take(root, fault) {
-                        break;
-                    }
                 }
             }
         }
     }
     *failed = notes.failed.into_inner();
-    (value, notes.problems.into_inner())
-}
-
-/// The node at `path`.
-pub(crate) fn find<'a>(root: &'a Node, path: &KeyPath) -> Option<&'a Node> {
-    path.steps().iter().try_fold(root, |node, step| match (step, &node.value) {
-        (Step::Key(key), Value::Map(entries)) => entries.iter().find(|e| &e.key == key).map(|e| &e.node),
-        (Step::Index(index), Value::List(items)) => items.get(*index),
-        _ => None,
-    })
-}
-
-/// The place of `path`, or of the nearest thing around it that is written.
-pub(crate) fn place_of(root: &Node, path: &KeyPath) -> Place {
-    let mut node = root;
-    let mut place = &root.place;
-    for step in path.steps() {
-        let next = match (step, &node.value) {
-            (Step::Key(key), Value::Map(entries)) => {
-                entries.iter().find(|e| &e.key == key).map(|e| (&e.node, &e.key_place))
-            }
-            (Step::Index(index), Value::List(items)) => items.get(*index).map(|item| (item, &item.place)),
-            _ => None,
-        };
-        let Some((found, found_place)) = next else { break };
-        node = found;
-        // The place of a single value is the value itself, that of a map or list the key which leads to it.
-        place = if matches!(node.value, Value::Scalar { .. }) { &node.place } else { found_place };
-    }
-    place.clone()
+    (value, notes.problems.into_inner().without_repeats())
 }
 
 struct Notes<'a> {
@@ -111,11 +127,11 @@ struct Notes<'a> {
 
 impl Notes<'_> {
     /// Notes a fault; false when nothing more can be read.
-    fn take(&self, root: &Node, fault: Fault) -> bool {
+    fn take(&self, part: &Part<'_>, fault: Fault) -> bool {
         let path = fault.path.unwrap_or_else(|| self.base.clone());
         let told = fault.missing.is_some_and(|key| self.failed.borrow().contains(&path.join(key)));
         if !told {
-            let place = place_of(root, &path);
+            let place = part.place_of(&path);
             let shown = fault.missing.map_or_else(|| path.to_string(), |key| path.join(key).to_string());
             let mut problem = Problem::error(place, shown, fault.what);
             problem.hint = fault.hint;

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::path::KeyPath;
 use crate::problem::{Origin, Place, Problem, Problems, Severity};
-use crate::read::{Elsewhere, find, place_of, read};
+use crate::read::{Elsewhere, Part, read};
 use crate::secret::{Secret, SecretRef, SecretScope, SecretSource};
 use crate::yaml::Node;
 
@@ -15,8 +15,7 @@ use crate::yaml::Node;
 ///
 /// Keys are given relative to the part, dotted: `batch.max_bytes`.
 pub struct Scope<'a> {
-    root: &'a Node,
-    base: KeyPath,
+    part: Part<'a>,
     elsewhere: Elsewhere,
     secrets: SecretScope<'a>,
     failed: HashSet<KeyPath>,
@@ -24,10 +23,9 @@ pub struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    pub(crate) fn new(root: &'a Node, base: KeyPath, secrets: SecretScope<'a>) -> Self {
+    pub(crate) fn new(part: Part<'a>, secrets: SecretScope<'a>) -> Self {
         Self {
-            root,
-            base,
+            part,
             elsewhere: Elsewhere::These(&[]),
             secrets,
             failed: HashSet::new(),
@@ -44,7 +42,7 @@ impl<'a> Scope<'a> {
     }
 
     fn read_but<T: DeserializeOwned>(&mut self, elsewhere: Elsewhere) -> Option<T> {
-        let (value, problems) = read(self.root, &self.base, elsewhere, &mut self.failed);
+        let (value, problems) = read(&self.part, elsewhere, &mut self.failed);
         self.problems.append(problems);
         value
     }
@@ -56,12 +54,12 @@ impl<'a> Scope<'a> {
 
     /// The text at `key`, if a single value is written there.
     pub(crate) fn text(&self, key: &str) -> Option<String> {
-        find(self.root, &self.base.join(key)).and_then(Node::text).map(str::to_owned)
+        self.part.find(&self.part.base.join(key)).and_then(Node::text).map(str::to_owned)
     }
 
     /// Passes `value` on, noting that `key` is missing when there is none.
     pub fn require<T>(&mut self, key: &str, value: Option<T>) -> Option<T> {
-        if value.is_none() && !self.failed.contains(&self.base.join(key)) {
+        if value.is_none() && !self.failed.contains(&self.part.base.join(key)) {
             self.error(key, "this key is missing");
         }
         value
@@ -69,17 +67,17 @@ impl<'a> Scope<'a> {
 
     /// Notes that the value of `key` is wrong.
     pub fn error(&mut self, key: &str, what: impl Into<String>) {
-        self.note(Severity::Error, &self.base.join(key), what.into(), None);
+        self.note(Severity::Error, &self.part.base.join(key), what.into(), None);
     }
 
     /// Notes that the value of `key` is wrong, and what to do.
     pub fn error_with_hint(&mut self, key: &str, what: impl Into<String>, hint: impl Into<String>) {
-        self.note(Severity::Error, &self.base.join(key), what.into(), Some(hint.into()));
+        self.note(Severity::Error, &self.part.base.join(key), what.into(), Some(hint.into()));
     }
 
     /// Notes something at `key` that a person should know.
     pub fn warn(&mut self, key: &str, what: impl Into<String>, hint: impl Into<String>) {
-        self.note(Severity::Warning, &self.base.join(key), what.into(), Some(hint.into()));
+        self.note(Severity::Warning, &self.part.base.join(key), what.into(), Some(hint.into()));
     }
 
     /// Notes that `key` asks for what this version cannot do. Such a key is never ignored.
@@ -91,8 +89,8 @@ impl<'a> Scope<'a> {
     /// right while Trailwire runs, and each attempt looks again.
     pub fn secret(&mut self, key: &str, reference: Option<SecretRef>) -> Option<SecretSource> {
         let reference = self.require(key, reference)?;
-        let path = self.base.join(key);
-        let variable = find(self.root, &path).and_then(|node| match node.place.origin() {
+        let path = self.part.base.join(key);
+        let variable = self.part.find(&path).and_then(|node| match node.place.origin() {
             Origin::Variable(name) => Some(name.as_str()),
             _ => None,
         });
@@ -140,25 +138,26 @@ impl<'a> Scope<'a> {
 
     /// Whether a person wrote `key`, in a file or a variable.
     pub(crate) fn is_written(&self, key: &str) -> bool {
-        find(self.root, &self.base.join(key))
+        self.part
+            .find(&self.part.base.join(key))
             .is_some_and(|node| !matches!(node.place.origin(), Origin::Default))
     }
 
     pub(crate) fn note(&mut self, severity: Severity, path: &KeyPath, what: String, hint: Option<String>) {
-        let place = place_of(self.root, path);
+        let place = self.part.place_of(path);
         self.problems.push(Problem { severity, place, path: path.to_string(), what, hint });
     }
 
     /// Notes something about one item of the list at `key`.
     pub(crate) fn note_item(&mut self, severity: Severity, key: &str, index: usize, what: String) {
-        let mut path = self.base.join(key);
+        let mut path = self.part.base.join(key);
         path.push_index(index);
         self.note(severity, &path, what, None);
     }
 
     /// Notes that `name` is missing in one item of the list at `key`.
     pub(crate) fn require_in_item(&mut self, key: &str, index: usize, name: &str) {
-        let mut path = self.base.join(key);
+        let mut path = self.part.base.join(key);
         path.push_index(index);
         let path = path.join(name);
         if !self.failed.contains(&path) {
@@ -168,21 +167,21 @@ impl<'a> Scope<'a> {
 
     /// Where this part is written.
     pub(crate) fn place(&self) -> Place {
-        place_of(self.root, &self.base)
+        self.part.place_of(&self.part.base)
     }
 
     pub(crate) fn base(&self) -> &KeyPath {
-        &self.base
+        &self.part.base
     }
 
     pub(crate) fn take_problems(self) -> Problems {
-        self.problems
+        self.problems.without_repeats()
     }
 }
 
 impl fmt::Debug for Scope<'_> {
     // Neither the tree nor the environment: both hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Scope({})", self.base)
+        write!(f, "Scope({})", self.part.base)
     }
 }

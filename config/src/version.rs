@@ -2,7 +2,7 @@
 
 use crate::path::KeyPath;
 use crate::problem::Problem;
-use crate::read::place_of;
+use crate::read::Part;
 use crate::yaml::Node;
 
 /// The version of the YAML that this program writes in its examples and reads.
@@ -10,8 +10,10 @@ pub(crate) const CURRENT: u64 = 1;
 
 /// What is wrong with a file's `version`, if anything.
 pub(crate) fn check(root: &Node) -> Option<Problem> {
-    let problem =
-        |what: String| Problem::error(place_of(root, &KeyPath::default().join("version")), "version", what);
+    let problem = |what: String| {
+        let place = Part::whole(root).place_of(&KeyPath::default().join("version"));
+        Problem::error(place, "version", what)
+    };
     let hint = format!("write `version: {CURRENT}`");
     let Some(entry) = root.entry("version") else {
         return Some(problem("this key is missing".to_owned()).hint(hint));

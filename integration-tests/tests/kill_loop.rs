@@ -106,7 +106,7 @@ fn under_load(url: &str, ledger: &Ledger, unanswered: &Mutex<Vec<Batch>>, until:
 
 #[allow(clippy::disallowed_methods, reason = "the random moment of a kill is what is tested")]
 fn random_moment(rng: &mut StdRng) {
-    std::thread::sleep(Duration::from_millis(rng.random_range(5..300)));
+    std::thread::sleep(Duration::from_millis(rng.random_range(5..700)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,7 +132,9 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
 
     for round in 0..kills {
         let point = (round % 2 == 1).then(|| points[rng.random_range(0..points.len())]);
-        let at = point.map(|name| format!("{name}:{}", rng.random_range(1..40u32))).unwrap_or_default();
+        // Some points are passed hundreds of times a second, some once in a start.
+        let reach = [3u32, 12, 60][rng.random_range(0..3)];
+        let at = point.map(|name| format!("{name}:{}", rng.random_range(1..=reach))).unwrap_or_default();
         let hits = hit_log.to_string_lossy().into_owned();
         let mut environment = vec![("TRAILWIRE_KILL_LOG", hits.as_str())];
         if point.is_some() {
@@ -224,10 +226,11 @@ fn judge(receiver: &Receiver, ledger: &Ledger, killed_at: &[UnixMillis]) {
         }
         for repeat in audit.repeats() {
             assert!(repeat.equal, "a repeat differs: {repeat:?}");
-            let explained = killed_at.iter().any(|kill| {
-                repeat.first_at <= kill.0 && kill.0 - repeat.first_at <= REPEAT_WINDOW_MS + WAY_BACK_MS
-            });
-            assert!(explained, "repeated without a kill shortly after its first delivery: {repeat:?}");
+            // What the kernel had taken over at the kill may reach the receiver a little later.
+            let window = -WAY_BACK_MS..=REPEAT_WINDOW_MS + WAY_BACK_MS;
+            let explained = killed_at.iter().any(|kill| window.contains(&(kill.0 - repeat.first_at)));
+            let kills: Vec<i64> = killed_at.iter().map(|kill| kill.0 - repeat.first_at).filter(|ms| (-3000..3000).contains(ms)).collect();
+            assert!(explained, "repeated without a kill shortly after its first delivery (kills at {kills:?} ms): {repeat:?}");
         }
         println!(
             "{} acknowledged, {} delivered, {} repeats, {} kills",

@@ -9,8 +9,8 @@ use event::OrgId;
 use super::Reading;
 use crate::disk;
 use crate::operator::Quota;
-use crate::path::KeyPath;
 use crate::problem::{Origin, Place, Problem, Problems};
+use crate::read::Part;
 use crate::scope::Scope;
 use crate::secret::{Files, SecretScope, Variables};
 use crate::sink::SinkType;
@@ -84,7 +84,7 @@ pub fn parse_yaml<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Res
         files: Files::From(Path::new("")),
         literals: false,
     };
-    let mut scope = Scope::new(&tree, KeyPath::default(), secrets);
+    let mut scope = Scope::new(Part::whole(&tree), secrets);
     let value = scope.read();
     problems.append(scope.take_problems());
     match value {

@@ -10,8 +10,8 @@ use super::{Loaded, Reading};
 use crate::disk::{self, ReadText};
 use crate::operator::{Grants, Quota};
 use crate::org::{self, Org};
-use crate::path::KeyPath;
 use crate::problem::{Origin, Place, Problem, Problems};
+use crate::read::Part;
 use crate::scope::Scope;
 use crate::secret::{Files, Variables};
 use crate::sink::BrokenSink;
@@ -114,7 +114,7 @@ impl<T> Reading<'_, T> {
             return Err(problems.into());
         }
         let secrets = self.secrets(Variables::None, Files::SecretsOf(path));
-        let mut scope = Scope::new(&tree, KeyPath::default(), secrets);
+        let mut scope = Scope::new(Part::whole(&tree), secrets);
         let id = scope.text("id").and_then(|text| OrgId::new(&text).ok());
         let org = org::compile(&mut scope, folder, quota);
         problems.append(scope.take_problems());

@@ -24,14 +24,14 @@ struct Top {
     #[serde(default)]
     colour: Colour,
     #[serde(default)]
-    parts: Vec<Part>,
+    parts: Vec<Piece>,
     #[serde(default)]
-    by_name: BTreeMap<String, Part>,
+    by_name: BTreeMap<String, Piece>,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
-struct Part {
+struct Piece {
     size: i32,
     #[serde(default)]
     label: String,
@@ -52,8 +52,7 @@ fn tree(text: &str) -> Node {
 }
 
 fn top(text: &str) -> (Option<Top>, String) {
-    let (value, problems) =
-        read(&tree(text), &KeyPath::default(), Elsewhere::These(&["type"]), &mut HashSet::new());
+    let (value, problems) = read(&Part::whole(&tree(text)), Elsewhere::These(&["type"]), &mut HashSet::new());
     (value, problems.to_string())
 }
 
@@ -66,7 +65,7 @@ fn good_values_are_read_as_their_types() {
     let value = value.unwrap();
     assert_eq!((value.name.as_str(), value.port, value.ratio, value.on), ("007", 65_535, 0.5, true));
     assert_eq!(value.colour, Colour::DarkBlue);
-    assert_eq!(value.parts[1], Part { size: 2, label: "x".to_owned() });
+    assert_eq!(value.parts[1], Piece { size: 2, label: "x".to_owned() });
     assert_eq!(value.by_name["a"].size, 3);
     assert_eq!(value.wait.map(|wait| wait.0.as_secs()), Some(5_400));
 }
@@ -84,7 +83,7 @@ fn everything_that_is_wrong_is_told_at_once() {
          parts:\n  - {size: a}\n  - {label: only}\n  - {size: 1, lable: x}\n  - 7\nby_name:\n  b: {size: 1.5}\nsome_other_thing: 1\n");
     insta::assert_snapshot!(problems);
     let value = value.unwrap();
-    assert_eq!(value.parts, [Part { size: 1, label: String::new() }], "what is right is read all the same");
+    assert_eq!(value.parts, [Piece { size: 1, label: String::new() }], "what is right is read all the same");
 }
 
 #[test]
@@ -99,7 +98,7 @@ fn a_wrong_top_gives_nothing() {
 fn a_wrong_value_falls_back_to_the_layer_beneath() {
     let merged = crate::layers::merge(tree("port: 1\nname: low"), tree("port: x\nname: high"));
     let (value, problems): (Option<Top>, _) =
-        read(&merged, &KeyPath::default(), Elsewhere::These(&[]), &mut HashSet::new());
+        read(&Part::whole(&merged), Elsewhere::These(&[]), &mut HashSet::new());
     assert_eq!(problems.len(), 1);
     let value = value.unwrap();
     assert_eq!((value.port, value.name.as_str()), (1, "high"));
@@ -115,8 +114,7 @@ fn references_are_read_only_where_secrets_belong() {
         index: String,
     }
     let (value, problems): (Option<Sink>, _) = read(
-        &tree("token: ${file:x}\nindex: ${env:Y}\n"),
-        &KeyPath::default(),
+        &Part::whole(&tree("token: ${file:x}\nindex: ${env:Y}\n")),
         Elsewhere::These(&[]),
         &mut HashSet::new(),
     );

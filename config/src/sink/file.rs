@@ -7,11 +7,11 @@ use event::OrgId;
 use super::{BrokenSink, COMMON_KEYS, RawCommon, SinkConfig, SinkContext, SinkType, compile_common};
 use crate::path::KeyPath;
 use crate::problem::{Problem, Problems, Severity};
-use crate::read::{nearest, place_of};
+use crate::read::{Part, nearest};
 use crate::scope::Scope;
 use crate::secret::SecretScope;
 use crate::selection::Selection;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Entry, Node, Value};
 
 /// The longest name of a sink, producer or folder.
 const MAX_NAME: usize = 64;
@@ -44,15 +44,14 @@ impl<T> Default for SinkList<T> {
 /// Compiles each sink of a file.
 pub(crate) fn compile_file<T>(file: SinkFile<'_>, types: &[SinkType<T>]) -> SinkList<T> {
     let mut list = SinkList::default();
-    let (names, mut whole) = top(file);
-    for name in names {
-        let path = {
-            let mut path = KeyPath::default().join("sinks");
-            path.push_key(name);
-            path
-        };
-        let shown = path.to_string();
-        let mut scope = Scope::new(file.root, path, *file.secrets).with_elsewhere(COMMON_KEYS);
+    let (sinks, mut whole) = top(file);
+    for sink in sinks {
+        let name = sink.key.as_str();
+        let mut base = KeyPath::default().join("sinks");
+        base.push_key(name);
+        let shown = base.to_string();
+        let part = Part { node: &sink.node, place: sink.key_place.clone(), base };
+        let mut scope = Scope::new(part, *file.secrets).with_elsewhere(COMMON_KEYS);
         let config = compile_sink(file, name, &mut scope, types);
         let mut problems = Problems::default();
         for problem in file.syntax.iter().filter(|problem| belongs_to(&problem.path, &shown)) {
@@ -93,13 +92,12 @@ impl SinkFile<'_> {
     }
 }
 
-/// The names of the sinks, and what is wrong at the top of the file. No names when the file as a whole cannot be
-/// relied on.
-fn top<'a>(file: SinkFile<'a>) -> (Vec<&'a str>, Problems) {
+/// The sinks, and what is wrong at the top of the file. No sinks when the file as a whole cannot be relied on.
+fn top(file: SinkFile<'_>) -> (&[Entry], Problems) {
     let mut problems = Problems::default();
     if let Some(problem) = crate::version::check(file.root) {
         problems.push(problem);
-        return (Vec::new(), problems);
+        return (&[], problems);
     }
     for entry in file.root.entries() {
         if !matches!(entry.key.as_str(), "version" | "sinks") {
@@ -111,20 +109,20 @@ fn top<'a>(file: SinkFile<'a>) -> (Vec<&'a str>, Problems) {
             problems.push(problem.hint(hint));
         }
     }
-    let names = match file.root.entry("sinks").map(|entry| &entry.node.value) {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Map(sinks)) => sinks.iter().map(|sink| sink.key.as_str()).collect(),
+    let sinks = match file.root.entry("sinks").map(|entry| &entry.node.value) {
+        None | Some(Value::Null) => &[],
+        Some(Value::Map(sinks)) => sinks.as_slice(),
         Some(_) => {
-            let place = place_of(file.root, &KeyPath::default().join("sinks"));
+            let place = Part::whole(file.root).place_of(&KeyPath::default().join("sinks"));
             problems.push(Problem::error(
                 place,
                 "sinks",
                 "expected a map from the name of a sink to its keys",
             ));
-            Vec::new()
+            &[]
         }
     };
-    (names, problems)
+    (sinks, problems)
 }
 
 fn compile_sink<T>(

@@ -195,14 +195,10 @@ impl PartitionReport {
         if rows == 0 {
             return;
         }
-        let known = self.orgs.get_mut(org);
-        let entry = match known {
-            Some(entry) => entry,
-            None => self
-                .orgs
-                .entry(org.to_owned())
-                .or_insert(OrgReport { first_seq: first.0, ..OrgReport::default() }),
-        };
+        let entry = self.orgs.entry(org.to_owned()).or_default();
+        if entry.rows == 0 {
+            entry.first_seq = first.0;
+        }
         entry.next_seq = end.0;
         entry.rows += rows;
         entry.bytes += bytes;

@@ -54,6 +54,8 @@ pub(crate) struct Open {
     /// Offsets in the file.
     written: u64,
     allocated: u64,
+    /// Bytes reserved and not yet written.
+    promised: u64,
     durable: u64,
     row: Row,
     /// Blocks that are written and not yet synced.
@@ -107,6 +109,7 @@ impl Writer {
         open.file.write_all_at(block, open.written)?;
         crate::failpoint::at("journal::write::after")?;
         open.written += block.len() as u64;
+        open.promised = open.promised.saturating_sub(block.len() as u64);
         open.row = header.end_row();
         open.snapshot_done |= header.kind == BlockKind::SnapshotEnd;
         open.staged.push((seen, offset));
@@ -115,6 +118,8 @@ impl Writer {
 
     fn sync_open(&mut self) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
+        // What was reserved beyond what was written is given back.
+        open.promised = 0;
         if open.durable == open.written {
             return Ok(());
         }
@@ -183,6 +188,7 @@ impl Writer {
             snapshot_done: false,
             written: HEADER_SPACE,
             allocated: HEADER_SPACE,
+            promised: 0,
             durable: HEADER_SPACE,
             row: header.base_row,
             staged: Vec::new(),
@@ -221,10 +227,16 @@ impl Writer {
 
     fn allocate(&mut self, bytes: u64, ballast: bool) -> Result<(), ReserveError> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        let needed = open.written.saturating_add(bytes);
+        // Records and lane state of one commit are reserved one after the other, and both before anything is written.
+        let promised = open.promised.saturating_add(bytes);
+        let needed = open.written.saturating_add(promised);
         if needed <= open.allocated {
             // Room that was taken earlier; but events wait as long as the ballast is not whole.
-            return if ballast { Ok(()) } else { self.space.ready() };
+            if !ballast {
+                self.space.ready()?;
+            }
+            open.promised = promised;
+            return Ok(());
         }
         let generous = needed.max(open.allocated.saturating_add(self.allocate_step));
         let from = open.allocated;
@@ -237,6 +249,7 @@ impl Writer {
             Err(error) => return Err(error),
         };
         open.allocated = end;
+        open.promised = promised;
         Ok(())
     }
 
@@ -351,8 +364,12 @@ impl SegmentIo for Writer {
         self.guarded(|writer| writer.expire_sealed(now))
     }
 
+    fn unknown_rows(&self) -> u64 {
+        replay::unknown_rows(&self.shared)
+    }
+
     fn replay(&mut self, visit: &mut dyn FnMut(&Block)) -> io::Result<()> {
-        replay::state(&self.shared, visit)
+        replay::state(&self.shared, self.end_row, visit)
     }
 
     fn replay_rows(&mut self, from: Row, visit: &mut dyn FnMut(&Block)) -> io::Result<()> {

@@ -26,7 +26,7 @@ macro_rules! members {
         $(
             if more && {
                 $this.next();
-                $this.eat(concat!("\"", $name, "\":").as_bytes())
+                $this.eat_name(concat!("\"", $name, "\":"))
             } {
                 $read;
                 seen |= 1 << $bit;
@@ -37,6 +37,7 @@ macro_rules! members {
             $this.next();
             let start = $this.at + 1;
             let name = $this.name()?;
+            $this.opening = 0;
             let mut decoded = Vec::new();
             let name_bytes = name.decode(&mut decoded);
             let known: u32 = $(if same_name($parent, name_bytes, $name.as_bytes()) { 1 << $bit } else)* { 0 };
@@ -76,7 +77,7 @@ const HEADERS: &str = "request.headers";
 impl<'a> Scanner<'a, '_> {
     /// Reads an event at this place, which becomes the place behind it.
     pub(super) fn event(&mut self, event: &mut RawEvent<'a>) -> Result<(), Box<Problem>> {
-        *event = RawEvent::default();
+        *event = RawEvent { source: self.source(), ..RawEvent::default() };
         if self.next() != b'{' {
             // Broken JSON is told as such; anything else that is whole is "not an object".
             let at = self.at;
@@ -271,7 +272,11 @@ impl<'a> Scanner<'a, '_> {
 
     #[inline(always)]
     fn text(&mut self, member: &'static str, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
-        if self.next() == b'"' {
+        if self.here() == b'"' {
+            let (at, opening) = (self.at + 1, self.opening);
+            *into = self.string()?.placed(at, opening);
+            Ok(())
+        } else if self.next() == b'"' {
             *into = self.string()?;
             Ok(())
         } else {

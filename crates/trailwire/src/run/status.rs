@@ -60,8 +60,6 @@ impl Source {
             }
         };
         let in_flight = self.lanes.counters().await.map_or(0, |(_, bytes)| bytes);
-        let counters = self.log.counters();
-        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let partitions = (0..u16::try_from(self.reader.partitions()).unwrap_or(u16::MAX))
             .map(|id| PartitionStatus {
                 id,
@@ -81,15 +79,7 @@ impl Source {
                 .saturating_duration_since(self.started.instant)
                 .as_secs(),
             partitions,
-            journal: JournalStatus {
-                appends: read(&counters.blocks),
-                syncs: read(&counters.syncs),
-                bytes: read(&counters.bytes),
-                rows: read(&counters.rows),
-                duplicates: read(&counters.duplicates),
-                id_reused: read(&counters.reused),
-                block_rows: api::status::Histogram::default(),
-            },
+            journal: JournalStatus::new(self.log.counters()),
             memory: self.memory(in_flight),
             unknown_members: Vec::new(),
             sinks,
