@@ -63,7 +63,7 @@ Where to look
 What to try
   send an event of your own, then `s`
     curl -sS {ingest}/v1/events -H 'authorization: Bearer {PRODUCER_TOKEN}' -H 'content-type: application/json' -d '{{\"id\":\"mine-1\",\"time\":\"{now}\",\"org_id\":\"{org}\",\"request\":{{\"method\":\"GET\",\"path\":\"/rest/api/3/issue/SECRET-1\"}},\"response\":{{\"status\":200}}}}'
-  stop the receiver with `x`, send, see `pending` and `lag_seconds` grow with `s`, start it again with `x`
+  stop the receiver with `x`, send, see `pending` and the lag grow with `s`, start it again with `x`
   kill it and go on where it was
     kill -9 {pid}; trailwire demo --data {folder}
 
@@ -83,7 +83,7 @@ Commands: s summary, l last record as it arrived, x stop or start the receiver, 
                 );
             }
             "l" => match self.receiver.indexed().last() {
-                Some(last) => println!("{}\n", serde_json::to_string_pretty(&last.event())?),
+                Some(last) => println!("{}", last.envelope.event),
                 None => println!("nothing has arrived yet"),
             },
             "x" => {
