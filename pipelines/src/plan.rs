@@ -111,45 +111,33 @@ impl Plan {
     fn lines(&self, input: &mut Input<'_>, sink: &mut Decoded) -> Result<(), BodyFault> {
         let moment = Moment::of(input);
         let body = input.body;
-        // Checked once for all lines; only if that fails, line by line.
-        let text = std::str::from_utf8(body).ok();
         let (mut start, mut line, mut events) = (0, 0u32, 0);
         let mut event = RawEvent::default();
-        while start < body.len() {
-            let rest = body.get(start..).unwrap_or_default();
-            let end = memchr::memchr(b'\n', rest).map_or(body.len(), |at| start + at);
+        while let Some(rest) = body.get(start..).filter(|rest| !rest.is_empty()) {
+            let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let text = rest.get(..len).unwrap_or_default();
             line += 1;
-            let bytes = body.get(start..end).unwrap_or_default();
-            if !is_blank(bytes) {
+            if !is_blank(text) {
                 events += 1;
                 if events > MAX_EVENTS {
                     return Err(BodyFault::new(Code::TooManyEvents));
                 }
-                let utf8 = match text {
-                    Some(text) => text.get(start..end),
-                    None => std::str::from_utf8(bytes).ok(),
-                };
-                let read = match utf8 {
-                    Some(text) => Reader::new(&mut sink.scratch).read(text, &mut event),
-                    None => Err(Box::new(Problem { code: Code::BadUtf8, at: valid_up_to(bytes), member: "", note: "" })),
-                };
-                match read {
-                    Ok(()) => self.event(&mut event, line, bytes.len(), &moment, input, sink),
+                match Reader::new(&mut sink.scratch).read(text, &mut event) {
+                    Ok(()) => self.event(&mut event, line, len, &moment, input, sink),
                     Err(problem) => sink.reject(problem.code, || problem.reject(line, 0)),
                 }
             }
-            start = end + 1;
+            start += len + 1;
         }
         Ok(())
     }
 
     fn document(&self, input: &mut Input<'_>, sink: &mut Decoded) -> Result<(), BodyFault> {
         let moment = Moment::of(input);
-        let text = std::str::from_utf8(input.body)
-            .map_err(|e| BodyFault::broken(&format!("it is not valid UTF-8 (byte {})", e.valid_up_to() + 1)))?;
+        let text = input.body;
         let mut at = skip_blank(text, 0);
-        if !text.as_bytes().get(at..).unwrap_or_default().starts_with(b"[") {
-            at = self.element(text, at, 1, &moment, input, sink)?;
+        if here(text, at) != b'[' {
+            at = self.element(at, 1, &moment, input, sink)?;
             at = skip_blank(text, at);
             return if at == text.len() {
                 Ok(())
@@ -167,7 +155,7 @@ impl Plan {
                 if events as usize > MAX_EVENTS {
                     return Err(BodyFault::new(Code::TooManyEvents));
                 }
-                at = self.element(text, at, events, &moment, input, sink)?;
+                at = self.element(at, events, &moment, input, sink)?;
                 at = skip_blank(text, at);
                 match here(text, at) {
                     b',' => at = skip_blank(text, at + 1),
@@ -192,17 +180,16 @@ impl Plan {
     /// One event of a JSON document, from byte `at` on; returns where it ends.
     fn element(
         &self,
-        text: &str,
         at: usize,
         index: u32,
         moment: &Moment<'_>,
         input: &mut Input<'_>,
         sink: &mut Decoded,
     ) -> Result<usize, BodyFault> {
+        let text = input.body;
         let broken = |problem: Box<Problem>| BodyFault::broken(&problem.words(0));
         let mut event = RawEvent::default();
-        let read = Reader::new(&mut sink.scratch).read_at(text, at, &mut event);
-        match read {
+        match Reader::new(&mut sink.scratch).read_at(text, at, &mut event) {
             Ok(end) => {
                 self.event(&mut event, index, end - at, moment, input, sink);
                 Ok(end)
@@ -328,17 +315,13 @@ fn is_blank(line: &[u8]) -> bool {
     line.first() != Some(&b'{') && line.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r'))
 }
 
-fn skip_blank(text: &str, from: usize) -> usize {
-    let rest = text.as_bytes().get(from..).unwrap_or_default();
+fn skip_blank(text: &[u8], from: usize) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
     from + rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count()
 }
 
-fn here(text: &str, at: usize) -> u8 {
-    text.as_bytes().get(at).copied().unwrap_or(0)
-}
-
-fn valid_up_to(bytes: &[u8]) -> usize {
-    std::str::from_utf8(bytes).err().map_or(0, |e| e.valid_up_to())
+fn here(text: &[u8], at: usize) -> u8 {
+    text.get(at).copied().unwrap_or(0)
 }
 
 /// Arenas are bounded by the body and the growth of a record, far below 4 GiB.

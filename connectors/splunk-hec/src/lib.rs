@@ -5,6 +5,8 @@
 //!
 //! What this crate must not know: time, other sinks, files.
 
+#![allow(rustdoc::bare_urls, reason = "the comments of settings are the descriptions in the JSON Schema")]
+
 pub mod encode;
 pub mod reply;
 pub mod settings;

@@ -135,7 +135,7 @@ pub enum InflateFault {
     #[error("the body is larger than {MAX_BODY} bytes after decompression: send smaller batches")]
     TooLarge,
     /// More than [`MAX_RATIO`] times its compressed size.
-    #[error("the body grows more than {MAX_RATIO} times when decompressed")]
+    #[error("the body grows more than {MAX_RATIO} times when decompressed: send it uncompressed")]
     Ratio,
 }
 

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flow::clock::Clock;
@@ -37,6 +38,7 @@ pub(crate) struct Memory {
     state: Mutex<MemoryState>,
     /// Appends wait for one permit each; there are plenty unless a test takes them away.
     pub(crate) gate: Semaphore,
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +52,16 @@ pub(crate) struct MemoryState {
 
 impl Memory {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), gate: Semaphore::new(1 << 20) })
+        Arc::new(Self {
+            state: Mutex::default(),
+            gate: Semaphore::new(1 << 20),
+            waiting: AtomicUsize::new(0),
+        })
+    }
+
+    /// Appends that wait for a permit.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stored(&self) -> usize {
@@ -88,7 +99,9 @@ impl LogBackend for Backend {
     fn append(&self, _: PartitionId, rows: Prepared) -> BoxFuture<'static, Result<Position, AppendFault>> {
         let memory = Arc::clone(&self.0);
         Box::pin(async move {
+            memory.waiting.fetch_add(1, Ordering::Relaxed);
             memory.gate.acquire().await.unwrap().forget();
+            memory.waiting.fetch_sub(1, Ordering::Relaxed);
             memory.take(&rows)
         })
     }

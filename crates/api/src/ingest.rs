@@ -1,5 +1,6 @@
 //! `POST /v1/events`: from a request to its answer. 200 is said only with the journal's receipt in hand.
 
+mod finish;
 mod media;
 mod pool;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use pipelines::BodyFault;
 
+use self::finish::Finish;
 use self::media::Media;
 use self::pool::Pool;
 use crate::answer::{Answer, Outcome, Refusal, json};
@@ -127,8 +129,13 @@ impl Ingest {
         }
         fail::fail_point!("ingest::submit::before");
         let tally = self.intake.tallies().of(SOURCE, producer.grant.producer());
-        let stored =
-            self.intake.store(draft.take_parts(), &tally).await.map_err(|fault| refuse_store(&fault))?;
+        let (intake, parts) = (Arc::clone(&self.intake), draft.take_parts());
+        let stored = Finish::new(async move {
+            let stored = intake.store(parts, &tally).await;
+            drop(working);
+            stored
+        });
+        let stored = stored.await.map_err(|fault| refuse_store(&fault))?;
         fail::fail_point!("ingest::answer::before");
         Ok(answer(&draft, stored.accepted, stored.duplicates))
     }

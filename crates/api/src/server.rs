@@ -70,9 +70,8 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Bytes read from a socket at once, and the most that one connection buffers. Measured: larger reads fall out of
-/// the processor's cache before the body is copied together.
-const READ_BUFFER: usize = 128 << 10;
+/// The most that one connection buffers of what it reads. Measured from 16 KiB to 1 MiB: larger is not faster.
+const READ_BUFFER: usize = 64 << 10;
 /// How much a client may still send after its request was answered without being read to the end.
 const LINGER_BYTES: u64 = 32 << 20;
 const LINGER: Duration = Duration::from_secs(2);

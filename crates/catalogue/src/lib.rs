@@ -28,6 +28,9 @@ pub fn is_literal(segment: &[u8]) -> bool {
 /// Whether `segment` is a version number where it stands, that is behind the segment `root`: `3` behind `api`.
 #[must_use]
 pub fn is_version_of(root: &[u8], segment: &[u8]) -> bool {
+    if root.is_empty() || !segment.first().is_some_and(u8::is_ascii_digit) {
+        return false;
+    }
     let mut both = [b' '; names::MAX_LEN];
     let len = root.len() + 1 + segment.len();
     let (Some(first), true) = (both.get_mut(..root.len()), len <= names::MAX_LEN) else { return false };

@@ -10,8 +10,24 @@ const MAX_PROBES: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Names<const SLOTS: usize> {
     text: &'static [u8],
-    /// Start and length of a name in `text`; length 0 for an empty slot.
-    slots: [(u16, u16); SLOTS],
+    slots: [Slot; SLOTS],
+}
+
+/// A name in the table; of length 0 where there is none.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    ends: Ends,
+    /// Where the name starts in the text.
+    start: u16,
+}
+
+/// Length, first and last eight bytes of a name: all of it, if it has at most sixteen. (Of names shorter than eight
+/// the first and last four, or each byte.)
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    first: u64,
+    last: u64,
+    len: u8,
 }
 
 impl<const SLOTS: usize> Names<SLOTS> {
@@ -20,20 +36,21 @@ impl<const SLOTS: usize> Names<SLOTS> {
     pub(crate) const fn new(text: &'static str) -> Self {
         assert!(SLOTS.is_power_of_two() && text.len() < 1 << 16);
         let text = text.as_bytes();
-        let mut slots = [(0, 0); SLOTS];
+        let mut slots = [Slot { ends: Ends { first: 0, last: 0, len: 0 }, start: 0 }; SLOTS];
         let (mut start, mut at, mut count) = (0, 0, 0);
         while at < text.len() {
             if text[at] == b'\n' {
                 let len = at - start;
                 assert!(len > 0 && len <= MAX_LEN, "a name has 1 to 40 bytes");
-                let mut slot = slot_of(text.split_at(start).1.split_at(len).0) % SLOTS;
+                let ends = Ends::of(text.split_at(start).1.split_at(len).0);
+                let mut slot = ends.hash() % SLOTS;
                 let mut probes = 1;
-                while slots[slot].1 != 0 {
+                while slots[slot].ends.len != 0 {
                     slot = (slot + 1) % SLOTS;
                     probes += 1;
                 }
                 assert!(probes <= MAX_PROBES, "the names collide too often: change the hash");
-                slots[slot] = (start as u16, len as u16);
+                slots[slot] = Slot { ends, start: start as u16 };
                 count += 1;
                 start = at + 1;
             }
@@ -49,12 +66,12 @@ impl<const SLOTS: usize> Names<SLOTS> {
         if name.is_empty() || name.len() > MAX_LEN {
             return false;
         }
-        let first = slot_of(name);
+        let ends = Ends::of(name);
+        let first = ends.hash();
         for probe in 0..MAX_PROBES {
             match self.slots.get((first + probe) % SLOTS) {
-                Some(&(start, len)) if len != 0 => {
-                    let (start, len) = (start as usize, len as usize);
-                    if len == name.len() && self.text.get(start..start + len) == Some(name) {
+                Some(slot) if slot.ends.len != 0 => {
+                    if slot.ends.equal(ends) && (name.len() <= 16 || self.line(slot) == name) {
                         return true;
                     }
                 }
@@ -64,6 +81,11 @@ impl<const SLOTS: usize> Names<SLOTS> {
         false
     }
 
+    fn line(&self, slot: &Slot) -> &'static [u8] {
+        let start = usize::from(slot.start);
+        self.text.get(start..start + usize::from(slot.ends.len)).unwrap_or_default()
+    }
+
     /// The names, in the order of the text.
     #[cfg(test)]
     pub(crate) fn lines(&self) -> impl Iterator<Item = &'static [u8]> {
@@ -71,22 +93,33 @@ impl<const SLOTS: usize> Names<SLOTS> {
     }
 }
 
-/// Mixes the first and the last eight bytes (of shorter names, four; of the shortest, three single bytes) and the
-/// length. Enough for these lists; the build checks it.
-#[inline]
-const fn slot_of(name: &[u8]) -> usize {
-    let (first, last) = match (name.first_chunk(), name.last_chunk()) {
-        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-        _ => match (name.first_chunk(), name.last_chunk()) {
-            (Some(first), Some(last)) => (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64),
-            _ => match name {
-                [a] => (*a as u64, 0),
-                [a, b] => (*a as u64, *b as u64),
-                [a, b, c] => (*a as u64, *b as u64 | (*c as u64) << 8),
-                _ => (0, 0),
+impl Ends {
+    #[inline]
+    const fn of(name: &[u8]) -> Self {
+        let (first, last) = match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => match (name.first_chunk(), name.last_chunk()) {
+                (Some(first), Some(last)) => (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64),
+                _ => match name {
+                    [a] => (*a as u64, 0),
+                    [a, b] => (*a as u64, *b as u64),
+                    [a, b, c] => (*a as u64, *b as u64 | (*c as u64) << 8),
+                    _ => (0, 0),
+                },
             },
-        },
-    };
-    let mixed = (first ^ last.rotate_left(23) ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 40) as usize
+        };
+        Self { first, last, len: name.len() as u8 }
+    }
+
+    /// Enough for these lists; the build checks it.
+    #[inline]
+    const fn hash(self) -> usize {
+        let mixed = (self.first ^ self.last.rotate_left(23) ^ self.len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 40) as usize
+    }
+
+    #[inline]
+    const fn equal(self, other: Self) -> bool {
+        self.first == other.first && self.last == other.last && self.len == other.len
+    }
 }

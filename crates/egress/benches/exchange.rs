@@ -47,10 +47,6 @@ fn serve() -> SocketAddr {
     address
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
 /// CPU time of the clients' threads so far in microseconds: user, system.
 fn cpu() -> [f64; 2] {
     let mut sum = [0.0; 2];

@@ -32,6 +32,8 @@ pub const MAX_ID: usize = 256;
 /// A raw event. A text that is absent, null or `""` is empty.
 #[derive(Debug, Clone, Copy)]
 pub struct RawEvent<'a> {
+    /// The text from which the event was read, which may hold more than the event.
+    pub source: &'a [u8],
     /// The producer's id of the event: 1 to [`MAX_ID`] printable ASCII characters without space, quote, backslash.
     pub id: Text<'a>,
     /// The kind; `api_call` when the member is missing.
@@ -162,7 +164,7 @@ pub struct AuditEvent<'a> {
 }
 
 /// An array of strings, kept as it stands.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct TextList<'a> {
     /// From the bracket to the bracket; its elements are strings, which was checked.
     bytes: &'a [u8],
@@ -191,6 +193,7 @@ impl<'a> TextList<'a> {
 impl Default for RawEvent<'_> {
     fn default() -> Self {
         Self {
+            source: &[],
             id: Text::default(),
             kind: Kind::ApiCall,
             time_ms: 0,
@@ -277,11 +280,11 @@ impl<'s> Reader<'s> {
     ///
     /// # Errors
     /// [`Problem`]: the event is refused.
-    pub fn read<'a>(&mut self, text: &'a str, event: &mut RawEvent<'a>) -> Result<(), Box<Problem>> {
+    pub fn read<'a>(&mut self, text: &'a [u8], event: &mut RawEvent<'a>) -> Result<(), Box<Problem>> {
         if text.len() > MAX_EVENT {
             return Err(Box::new(Problem { code: Code::EventTooLarge, at: MAX_EVENT, member: "", note: "" }));
         }
-        let mut scanner = scan::Scanner::new(text.as_bytes(), 0, self.scratch);
+        let mut scanner = scan::Scanner::new(text, 0, self.scratch);
         scanner.event(event)?;
         scanner.next();
         if scanner.at_end() { Ok(()) } else { Err(scanner.bad_json("something follows the object")) }
@@ -291,8 +294,8 @@ impl<'s> Reader<'s> {
     ///
     /// # Errors
     /// [`Problem`]: the event is refused. Where it ends, [`Reader::skip`] tells.
-    pub fn read_at<'a>(&mut self, text: &'a str, at: usize, event: &mut RawEvent<'a>) -> Result<usize, Box<Problem>> {
-        let mut scanner = scan::Scanner::new(text.as_bytes(), at, self.scratch);
+    pub fn read_at<'a>(&mut self, text: &'a [u8], at: usize, event: &mut RawEvent<'a>) -> Result<usize, Box<Problem>> {
+        let mut scanner = scan::Scanner::new(text, at, self.scratch);
         scanner.event(event)?;
         let end = scanner.at;
         if end - at > MAX_EVENT {
@@ -306,8 +309,8 @@ impl<'s> Reader<'s> {
     ///
     /// # Errors
     /// [`Problem`]: the text is not valid JSON, or nested too deeply to find its end.
-    pub fn skip(&mut self, text: &str, at: usize) -> Result<usize, Box<Problem>> {
-        let mut scanner = scan::Scanner::lenient(text.as_bytes(), at, self.scratch);
+    pub fn skip(&mut self, text: &[u8], at: usize) -> Result<usize, Box<Problem>> {
+        let mut scanner = scan::Scanner::lenient(text, at, self.scratch);
         scanner.measure()?;
         Ok(scanner.at)
     }

@@ -21,13 +21,15 @@
 
 mod head;
 mod view;
+mod write;
 
 pub use head::{Head, MAX_HEAD, head};
 pub use view::{View, ViewFault};
 
 use crate::Kind;
-use crate::raw::{Measured, RawEvent, Text, write_escaped};
+use crate::raw::RawEvent;
 use crate::time::{self, CANONICAL_LEN};
+use write::Writer;
 
 /// How much longer than its raw event a record may be, before what was replaced is counted.
 pub const MAX_GROWTH: usize = 640;
@@ -113,31 +115,32 @@ impl Tail<'_> {
     pub fn render(&self, out: &mut Vec<u8>) -> usize {
         let start = out.len();
         let facts = self.facts;
-        put(out, b"\"id\":\"");
+        let out = &mut Writer::new(out, facts.source);
+        out.put(b"\"id\":\"");
         match self.id_hash {
             Some(hash) => {
-                put(out, b"hash:");
-                put(out, &hex16(hash));
+                out.put(b"hash:");
+                out.put(&hex16(hash));
             }
-            None => put_text(out, facts.id),
+            None => out.put_text(facts.id),
         }
-        put(out, b"\",\"kind\":\"");
-        put(out, facts.kind.name().as_bytes());
-        put(out, b"\",\"time\":\"");
+        out.put(b"\",\"kind\":\"");
+        out.put(facts.kind.name().as_bytes());
+        out.put(b"\",\"time\":\"");
         if facts.time_text.is_empty() {
-            put(out, &time::format_ms(facts.time_ms));
+            out.put(&time::format_ms(facts.time_ms));
         } else {
-            put_text(out, facts.time_text);
+            out.put_text(facts.time_text);
         }
-        put(out, match self.time_mark {
+        out.put(match self.time_mark {
             None => b"\"".as_slice(),
             Some(TimeMark::Past) => b"\",\"time_mark\":\"past\"",
             Some(TimeMark::Future) => b"\",\"time_mark\":\"future\"",
         });
-        member(out, b",\"org_id\":\"", facts.org_id);
-        member(out, b",\"site_id\":\"", facts.site_id);
-        member(out, b",\"site\":\"", facts.site);
-        member(out, b",\"product\":\"", facts.product);
+        out.member(b",\"org_id\":\"", facts.org_id);
+        out.member(b",\"site_id\":\"", facts.site_id);
+        out.member(b",\"site\":\"", facts.site);
+        out.member(b",\"product\":\"", facts.product);
         self.app(out);
         self.actor_and_client(out);
         self.request(out);
@@ -150,22 +153,22 @@ impl Tail<'_> {
         }
         self.closing(out);
         let without_receipt = out.len() - start;
-        put(out, b",\"received_at\":\"");
-        put(out, self.received_at);
-        put(out, b"\"}");
+        out.put(b",\"received_at\":\"");
+        out.put(self.received_at);
+        out.put(b"\"}");
         without_receipt
     }
 
-    fn app(&self, out: &mut Vec<u8>) {
+    fn app(&self, out: &mut Writer<'_, '_>) {
         let app = &self.facts.app;
-        object(out, b",\"app\":", |out| {
-            member(out, b",\"id\":\"", app.id);
-            member(out, b",\"key\":\"", app.key);
-            member(out, b",\"kind\":\"", app.kind);
-            member(out, b",\"installation_id\":\"", app.installation_id);
-            member(out, b",\"environment\":\"", app.environment);
-            member(out, b",\"version\":\"", app.version);
-            put(out, match self.attribution {
+        out.object(b",\"app\":", |out| {
+            out.member(b",\"id\":\"", app.id);
+            out.member(b",\"key\":\"", app.key);
+            out.member(b",\"kind\":\"", app.kind);
+            out.member(b",\"installation_id\":\"", app.installation_id);
+            out.member(b",\"environment\":\"", app.environment);
+            out.member(b",\"version\":\"", app.version);
+            out.put(match self.attribution {
                 Attribution::Declared => b",\"attribution\":\"declared\"".as_slice(),
                 Attribution::Rule => b",\"attribution\":\"rule\"",
                 Attribution::None => b",\"attribution\":\"none\"",
@@ -173,116 +176,116 @@ impl Tail<'_> {
         });
     }
 
-    fn actor_and_client(&self, out: &mut Vec<u8>) {
+    fn actor_and_client(&self, out: &mut Writer<'_, '_>) {
         let (actor, client) = (&self.facts.actor, &self.facts.client);
-        object(out, b",\"actor\":", |out| {
-            member(out, b",\"acting_as\":\"", actor.acting_as);
-            member(out, b",\"account_id\":\"", actor.account_id);
-            member(out, b",\"credential\":\"", actor.credential);
+        out.object(b",\"actor\":", |out| {
+            out.member(b",\"acting_as\":\"", actor.acting_as);
+            out.member(b",\"account_id\":\"", actor.account_id);
+            out.member(b",\"credential\":\"", actor.credential);
         });
-        object(out, b",\"client\":", |out| {
-            member(out, b",\"origin\":\"", client.origin);
-            member(out, b",\"evidence\":\"", client.evidence);
-            member(out, b",\"ip\":\"", client.ip);
-            clean(out, b",\"user_agent\":\"", self.user_agent);
+        out.object(b",\"client\":", |out| {
+            out.member(b",\"origin\":\"", client.origin);
+            out.member(b",\"evidence\":\"", client.evidence);
+            out.member(b",\"ip\":\"", client.ip);
+            out.clean(b",\"user_agent\":\"", self.user_agent);
         });
     }
 
-    fn request(&self, out: &mut Vec<u8>) {
+    fn request(&self, out: &mut Writer<'_, '_>) {
         let request = &self.facts.request;
-        object(out, b",\"request\":", |out| {
-            member(out, b",\"id\":\"", request.id);
-            member(out, b",\"trace_id\":\"", request.trace_id);
-            member(out, b",\"method\":\"", request.method);
-            clean(out, b",\"path\":\"", self.path);
-            clean(out, b",\"query\":\"", self.query);
-            number(out, b",\"bytes\":", request.bytes);
+        out.object(b",\"request\":", |out| {
+            out.member(b",\"id\":\"", request.id);
+            out.member(b",\"trace_id\":\"", request.trace_id);
+            out.member(b",\"method\":\"", request.method);
+            out.clean(b",\"path\":\"", self.path);
+            out.clean(b",\"query\":\"", self.query);
+            out.number(b",\"bytes\":", request.bytes);
             if !request.description.is_empty() {
-                length(out, b",\"description\":{\"len\":", request.description.count_chars());
+                out.length(b",\"description\":{\"len\":", request.description.count_chars());
             }
         });
     }
 
-    fn response(&self, out: &mut Vec<u8>) {
+    fn response(&self, out: &mut Writer<'_, '_>) {
         let response = &self.facts.response;
-        object(out, b",\"response\":", |out| {
+        out.object(b",\"response\":", |out| {
             if response.status != 0 {
-                number(out, b",\"status\":", Some(response.status));
+                out.number(b",\"status\":", Some(response.status));
             }
-            number(out, b",\"bytes\":", response.bytes);
-            number(out, b",\"rate_limit_remaining\":", response.rate_limit_remaining);
+            out.number(b",\"bytes\":", response.bytes);
+            out.number(b",\"rate_limit_remaining\":", response.rate_limit_remaining);
         });
-        number(out, b",\"duration_us\":", response.duration_us);
+        out.number(b",\"duration_us\":", response.duration_us);
     }
 
-    fn lifecycle(&self, out: &mut Vec<u8>) {
+    fn lifecycle(&self, out: &mut Writer<'_, '_>) {
         let lifecycle = &self.facts.lifecycle;
-        object(out, b",\"lifecycle\":", |out| {
-            member(out, b",\"event\":\"", lifecycle.event);
-            member(out, b",\"by\":\"", lifecycle.by);
+        out.object(b",\"lifecycle\":", |out| {
+            out.member(b",\"event\":\"", lifecycle.event);
+            out.member(b",\"by\":\"", lifecycle.by);
             for (name, scopes) in [
                 (b",\"scopes_before\":".as_slice(), self.scopes_before),
                 (b",\"scopes_after\":", self.scopes_after),
             ] {
                 if !scopes.is_empty() {
-                    put(out, name);
-                    put(out, scopes);
+                    out.put(name);
+                    out.put(scopes);
                 }
             }
-            member(out, b",\"version_before\":\"", lifecycle.version_before);
-            member(out, b",\"version_after\":\"", lifecycle.version_after);
+            out.member(b",\"version_before\":\"", lifecycle.version_before);
+            out.member(b",\"version_after\":\"", lifecycle.version_after);
         });
     }
 
-    fn app_event(&self, out: &mut Vec<u8>) {
+    fn app_event(&self, out: &mut Writer<'_, '_>) {
         let told = &self.facts.app_event;
-        object(out, b",\"app_event\":", |out| {
-            member(out, b",\"name\":\"", told.name);
-            object(out, b",\"object\":", |out| {
-                member(out, b",\"type\":\"", told.object_type);
+        out.object(b",\"app_event\":", |out| {
+            out.member(b",\"name\":\"", told.name);
+            out.object(b",\"object\":", |out| {
+                out.member(b",\"type\":\"", told.object_type);
                 if let Some(hash) = self.object_id {
-                    put(out, b",\"id\":\"hash:");
-                    put(out, &hex16(hash));
-                    put(out, b"\"");
+                    out.put(b",\"id\":\"hash:");
+                    out.put(&hex16(hash));
+                    out.put(b"\"");
                 }
-                measured(out, b",\"name\":{\"len\":", told.object_name);
+                out.measured(b",\"name\":{\"len\":", told.object_name);
             });
-            measured(out, b",\"summary\":{\"len\":", told.summary);
-            measured(out, b",\"before\":{\"len\":", told.before);
-            measured(out, b",\"after\":{\"len\":", told.after);
+            out.measured(b",\"summary\":{\"len\":", told.summary);
+            out.measured(b",\"before\":{\"len\":", told.before);
+            out.measured(b",\"after\":{\"len\":", told.after);
         });
     }
 
-    fn audit_event(&self, out: &mut Vec<u8>) {
+    fn audit_event(&self, out: &mut Writer<'_, '_>) {
         let told = &self.facts.audit_event;
-        object(out, b",\"audit_event\":", |out| {
-            member(out, b",\"action\":\"", told.action);
-            member(out, b",\"category\":\"", told.category);
-            measured(out, b",\"context\":{\"len\":", told.context);
-            measured(out, b",\"container\":{\"len\":", told.container);
-            measured(out, b",\"message\":{\"len\":", told.message);
+        out.object(b",\"audit_event\":", |out| {
+            out.member(b",\"action\":\"", told.action);
+            out.member(b",\"category\":\"", told.category);
+            out.measured(b",\"context\":{\"len\":", told.context);
+            out.measured(b",\"container\":{\"len\":", told.container);
+            out.measured(b",\"message\":{\"len\":", told.message);
         });
     }
 
-    fn closing(&self, out: &mut Vec<u8>) {
-        put(out, match self.facts.response.status {
+    fn closing(&self, out: &mut Writer<'_, '_>) {
+        out.put(match self.facts.response.status {
             200..=399 => b",\"outcome\":\"success\",\"provenance\":{\"source\":\"".as_slice(),
             400..=599 => b",\"outcome\":\"failure\",\"provenance\":{\"source\":\"",
             _ => b",\"outcome\":\"unknown\",\"provenance\":{\"source\":\"",
         });
-        write_escaped(self.source.as_bytes(), out);
-        put(out, match self.asserted_by {
+        out.put_escaped(self.source.as_bytes());
+        out.put(match self.asserted_by {
             AssertedBy::Platform => b"\",\"asserted_by\":\"platform\",\"fidelity\":\"".as_slice(),
             AssertedBy::Proxy => b"\",\"asserted_by\":\"proxy\",\"fidelity\":\"",
             AssertedBy::Vendor => b"\",\"asserted_by\":\"vendor\",\"fidelity\":\"",
         });
-        put(out, if self.complete { b"full\"},\"producer\":\"".as_slice() } else { b"partial\"},\"producer\":\"" });
-        write_escaped(self.producer.as_bytes(), out);
-        put(out, b"\",\"redaction\":{\"policy\":\"");
-        put(out, self.policy.as_bytes());
-        put(out, b"\",\"count\":");
-        put_number(out, self.replaced);
-        put(out, b"}");
+        out.put(if self.complete { b"full\"},\"producer\":\"".as_slice() } else { b"partial\"},\"producer\":\"" });
+        out.put_escaped(self.producer.as_bytes());
+        out.put(b"\",\"redaction\":{\"policy\":\"");
+        out.put(self.policy.as_bytes());
+        out.put(b"\",\"count\":");
+        out.put_number(self.replaced);
+        out.put(b"}");
     }
 }
 
@@ -297,85 +300,6 @@ pub fn hex16(number: u64) -> [u8; 16] {
         rest >>= 4;
     }
     out
-}
-
-#[inline(always)]
-fn put(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend_from_slice(bytes);
-}
-
-#[inline(always)]
-fn put_text(out: &mut Vec<u8>, text: Text<'_>) {
-    if text.has_escape() { put_escaped(out, text) } else { put(out, text.escaped_bytes()) }
-}
-
-/// A text whose escapes may not be the shortest.
-#[cold]
-fn put_escaped(out: &mut Vec<u8>, text: Text<'_>) {
-    let mut decoded = Vec::new();
-    write_escaped(text.decode(&mut decoded), out);
-}
-
-#[inline(always)]
-fn put_number(out: &mut Vec<u8>, value: impl itoa::Integer) {
-    put(out, itoa::Buffer::new().format(value).as_bytes());
-}
-
-/// A member with a text, unless that is empty. `opening` reaches to the text.
-#[inline(always)]
-fn member(out: &mut Vec<u8>, opening: &[u8], text: Text<'_>) {
-    if !text.is_empty() {
-        put(out, opening);
-        put_text(out, text);
-        out.push(b'"');
-    }
-}
-
-/// A member with a text that needs no escaping, unless that is empty.
-#[inline(always)]
-fn clean(out: &mut Vec<u8>, opening: &[u8], text: &[u8]) {
-    debug_assert!(text.iter().all(|b| *b >= b' ' && *b != b'"' && *b != b'\\'));
-    if !text.is_empty() {
-        put(out, opening);
-        put(out, text);
-        out.push(b'"');
-    }
-}
-
-#[inline(always)]
-fn number(out: &mut Vec<u8>, opening: &[u8], value: Option<impl itoa::Integer>) {
-    if let Some(value) = value {
-        put(out, opening);
-        put_number(out, value);
-    }
-}
-
-fn length(out: &mut Vec<u8>, opening: &[u8], len: usize) {
-    put(out, opening);
-    put_number(out, len);
-    put(out, b"}");
-}
-
-fn measured(out: &mut Vec<u8>, opening: &[u8], value: Measured) {
-    if value.present {
-        length(out, opening, value.len);
-    }
-}
-
-/// An object, unless it would be empty. Every member begins with a comma; the first comma becomes the brace.
-#[inline(always)]
-fn object(out: &mut Vec<u8>, opening: &[u8], members: impl FnOnce(&mut Vec<u8>)) {
-    let start = out.len();
-    put(out, opening);
-    let first = out.len();
-    members(out);
-    match out.get_mut(first) {
-        Some(comma) => {
-            *comma = b'{';
-            out.push(b'}');
-        }
-        None => out.truncate(start),
-    }
 }
 
 #[cfg(test)]

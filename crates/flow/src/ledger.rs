@@ -159,6 +159,18 @@ impl Ledger {
         self.ahead().map(|resolved| resolved.records).sum()
     }
 
+    /// Records that were cut and are not settled: counted from the rows of their cuts.
+    pub(crate) fn open_records(&self) -> u64 {
+        let open = self.tiles.iter().filter(|tile| tile.state != TileState::Resolved);
+        open.map(|tile| u64::from(tile.records)).sum()
+    }
+
+    /// Records that were cut although they lie behind [`Ledger::scan`]: they are not to be counted again there.
+    pub(crate) fn cut_behind_scan(&self) -> u64 {
+        let behind = self.tiles.iter().filter(|tile| tile.rows.start >= self.scan);
+        behind.map(|tile| u64::from(tile.records)).sum()
+    }
+
     /// Attempts under way, a gap's included.
     pub(crate) fn in_flight(&self) -> usize {
         let tiles = self.tiles.iter().filter(|tile| tile.state == TileState::InFlight).count();

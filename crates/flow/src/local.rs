@@ -290,6 +290,10 @@ impl LogBackend for LocalLog {
         self.shared.reader.extent(partition, scope, from)
     }
 
+    fn oldest(&self, partition: PartitionId) -> (Row, crate::log::GapReason) {
+        self.shared.reader.oldest(partition)
+    }
+
     fn durable_end(&self, partition: PartitionId) -> Row {
         self.shared.tail.end(partition)
     }

@@ -184,6 +184,9 @@ pub trait LogBackend: Send + Sync + 'static {
         scope: Scope,
     ) -> BoxFuture<'static, Result<(Row, Vec<(OrgId, crate::units::Seq)>), AppendFault>>;
 
+    /// The oldest row that can still be read, and why older ones cannot.
+    fn oldest(&self, partition: PartitionId) -> (Row, GapReason);
+
     /// One past the last durable row.
     fn durable_end(&self, partition: PartitionId) -> Row;
 }

@@ -339,7 +339,8 @@ impl Owner {
                 run_orgs.push(row.org);
                 names_len += self.state.org(row.org).id.as_str().len();
             }
-            body += row_of(batches, row.batch, row.row).map_or(0, |(_, r)| r.len as usize) + event::record::MAX_HEAD;
+            body += row_of(batches, row.batch, row.row).map_or(0, |(_, r)| r.len as usize)
+                + event::record::MAX_HEAD;
         }
         let mut builder = RowsBuilder::new(Vec::new(), run_orgs.len(), kept.len(), names_len, body);
         let place = self.place(now);

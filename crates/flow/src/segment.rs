@@ -98,6 +98,12 @@ pub trait SegmentIo: Send {
     /// The file system's.
     fn expire(&mut self, now: UnixMillis) -> io::Result<Option<Expired>>;
 
+    /// Rows behind the last complete snapshot of which a repair could not even tell the organisation: any of them may
+    /// have lost that many records, so the owner leaves out as many seqs of each rather than give one out twice.
+    fn unknown_rows(&self) -> u64 {
+        0
+    }
+
     /// Tells the state of the partition to `visit`, block by block, oldest first: the snapshot parts of the last
     /// complete snapshot, then every block behind it. Record bodies may be left out ([`Block::from_table`]).
     ///

@@ -73,8 +73,6 @@ pub struct SinkStatus {
     pub counts: Counts,
     /// Records that it has still to get: counted from the journal's rows, never by subtraction.
     pub pending: u64,
-    /// Bytes of these.
-    pub pending_bytes: u64,
     /// Attempts under way.
     pub in_flight: u64,
     /// Attempts beyond the first of a cut, since the process started.
@@ -104,7 +102,6 @@ impl SinkStatus {
             start: 0,
             counts: Counts::default(),
             pending: 0,
-            pending_bytes: 0,
             in_flight: 0,
             retries: 0,
             lag_ms: 0,
@@ -134,8 +131,16 @@ pub(crate) struct SinkView {
 #[derive(Debug, Clone)]
 pub(crate) struct LaneView {
     pub(crate) partition: PartitionId,
+    /// From where on nothing has been cut.
+    pub(crate) scan: Row,
+    /// Records that were cut and are not settled.
+    pub(crate) open_records: u64,
+    /// Records that were cut although they lie behind `scan`.
+    pub(crate) cut_behind_scan: u64,
+    /// The oldest row that is not settled, for its age.
     pub(crate) prefix: Row,
-    pub(crate) ahead_records: u64,
+    /// Rows have expired and are not counted yet: the view is worth taking again.
+    pub(crate) is_counting: bool,
     pub(crate) counts: Counts,
     pub(crate) start: u64,
     pub(crate) gaps: Vec<OpenGap>,
@@ -209,15 +214,16 @@ fn complete_one(log: &Arc<dyn LogBackend>, view: SinkView, stamps: &[Stamps], no
     let mut oldest: Option<i64> = None;
     for lane in &view.lanes {
         let Some(stamps) = stamps.get(usize::from(lane.partition.0)) else { continue };
-        let extent = extent_between(log, lane.partition, &view.scope, lane.prefix, stamps.end);
+        let extent = extent_between(log, lane.partition, &view.scope, lane.scan, stamps.end);
+        let pending = extent.rows.saturating_sub(lane.cut_behind_scan) + lane.open_records;
         status.stamped += stamps.stamped(&view.scope);
         status.start += lane.start;
-        status.pending += extent.rows.saturating_sub(lane.ahead_records);
-        status.pending_bytes += extent.bytes;
+        status.pending += pending;
         status.open_gaps += lane.gaps.len() as u64;
         status.counts.add(&lane.counts);
-        if extent.rows > lane.ahead_records {
-            oldest = [oldest, extent.oldest_ms].into_iter().flatten().min();
+        if pending > 0 {
+            let all = log.extent(lane.partition, &view.scope, lane.prefix);
+            oldest = [oldest, all.oldest_ms].into_iter().flatten().min();
         }
     }
     status.lag_ms = oldest

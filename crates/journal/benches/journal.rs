@@ -1,6 +1,11 @@
 //! One benchmark per hop of the journal. The sync itself is the disk's business and measured apart.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "a benchmark stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a benchmark stops at the first surprise"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -45,8 +50,7 @@ fn write_500(bencher: Bencher<'_, '_>, sync: bool) {
     let mut open = start();
     let names = names();
     let record = format!("\"pad\":\"{}\"}}", "x".repeat(900));
-    let block: Vec<(&str, &[u8])> =
-        (0..500).map(|n| (&*names[n % names.len()], record.as_bytes())).collect();
+    let block: Vec<(&str, &[u8])> = (0..500).map(|n| (&*names[n % names.len()], record.as_bytes())).collect();
     bencher.counter(ItemsCount::new(500u32)).bench_local(|| {
         open.owner.writer.reserve(600 << 10, false).unwrap();
         open.owner.append(&block).unwrap();
@@ -93,7 +97,8 @@ fn read_one_of_250(bencher: Bencher<'_, '_>) {
 
 fn drain(reader: &Reader, scope: &Scope) -> u64 {
     let (mut next, mut read) = (Row(0), 0);
-    while let Slice::Rows { pieces, next: after } = reader.read(PartitionId(0), next, scope, 1 << 20).unwrap() {
+    while let Slice::Rows { pieces, next: after } = reader.read(PartitionId(0), next, scope, 1 << 20).unwrap()
+    {
         read += pieces.iter().map(flow::log::Piece::count).sum::<u64>();
         next = after;
     }

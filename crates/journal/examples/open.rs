@@ -44,7 +44,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             let from = Row(writer.next_row().0.saturating_sub(window));
             writer.replay_rows(from, &mut |block| tables += u64::from(block.header().rows))?;
         }
-        println!("{round}: {total} rows, open {opened:?}, state replay {replayed:?}, with {tables} rows of the duplicate window {:?}", since(&clock, start));
+        println!(
+            "{round}: {total} rows, open {opened:?}, state replay {replayed:?}, with {tables} rows of the duplicate window {:?}",
+            since(&clock, start)
+        );
         let start = clock.now().instant;
         let extent = journal.reader.extent(PartitionId(0), &Scope::All, Row(1));
         let cold = since(&clock, start);
@@ -54,10 +57,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         let first = since(&clock, start);
         let start = clock.now().instant;
         let again = journal.reader.extent(PartitionId(7), &org, Row(1));
-        println!("  extent of all {} rows {cold:?}; of one organisation {} rows {first:?}, again {} {:?}", extent.rows, mine.rows, again.rows, since(&clock, start));
+        println!(
+            "  extent of all {} rows {cold:?}; of one organisation {} rows {first:?}, again {} {:?}",
+            extent.rows,
+            mine.rows,
+            again.rows,
+            since(&clock, start)
+        );
         let start = clock.now().instant;
         let (mut next, mut read) = (Row(0), 0);
-        while let flow::log::Slice::Rows { pieces, next: after } = journal.reader.read(PartitionId(7), next, &org, 1 << 20)? {
+        while let flow::log::Slice::Rows { pieces, next: after } =
+            journal.reader.read(PartitionId(7), next, &org, 1 << 20)?
+        {
             read += pieces.iter().map(flow::log::Piece::count).sum::<u64>();
             next = after;
         }
@@ -78,8 +89,12 @@ fn fill(dir: &Path, rows: usize, per_block: usize, clock: &Clock) -> Result<(), 
     let start = clock.now().instant;
     for (partition, writer) in writers.into_iter().enumerate() {
         let mut owner = Owner::start(writer, clock.now().wall)?;
-        let mine: Vec<&str> =
-            names.iter().enumerate().filter(|(n, _)| n % partitions == partition).map(|(_, name)| &**name).collect();
+        let mine: Vec<&str> = names
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| n % partitions == partition)
+            .map(|(_, name)| &**name)
+            .collect();
         let (mut done, mut at) = (0, 0);
         while done < rows / partitions {
             let block: Vec<(&str, &[u8])> = (0..per_block)

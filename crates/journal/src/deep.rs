@@ -70,7 +70,13 @@ impl Walk<'_> {
         for hole in &found.holes {
             let next = found.blocks.iter().find(|seen| seen.offset >= hole.to);
             let end_row = next.map_or(trailer.summary.end_row, |seen| seen.block.header().base_row);
-            self.push(DamageKind::Blocks, (hole.from, hole.to), (hole.row.0, end_row.0), None, hole.fault.to_string());
+            self.push(
+                DamageKind::Blocks,
+                (hole.from, hole.to),
+                (hole.row.0, end_row.0),
+                None,
+                hole.fault.to_string(),
+            );
         }
         self.bodies(found.blocks.iter())?;
         let mut index = Index::new(header);

@@ -122,34 +122,49 @@ pub(crate) fn fetch_all(
 pub(crate) fn fetch_picked(source: &Source<'_>, picked: &Picked, scope: &Scope) -> Result<Vec<Piece>, ReadError> {
     let mut pieces = Vec::new();
     for (block, ranges) in &picked.blocks {
-        let whole = block.total_len() <= SMALL;
-        let len = if whole { block.total_len() } else { block.table_end() };
-        let bytes = Bytes::from(read_up_to(&*source.file, u64::from(block.offset), len)?);
-        if bytes.len() < len {
-            return Err(source.damaged(block, BlockFault::Short));
-        }
-        let table = source.table(block, bytes.slice(..block.table_end()))?;
-        source.check_owners(block, &table, ranges, scope)?;
-        if whole {
-            let body = bytes.slice(block.table_end()..block.table_end() + block.body_len as usize);
-            let read = Arc::new(table.with_body(body, 0));
-            for rows in ranges {
-                source.check(block, &read, rows)?;
-            }
-            pieces.push(Piece { block: read, rows: ranges.clone() });
+        let key = (source.shared.partition, source.header.pos_of(u64::from(block.offset)));
+        let known = source.shared.caches.tables.get(key).filter(|table| source.is_block(table, block));
+        if known.is_none() && block.total_len() <= SMALL {
+            pieces.push(small(source, block, ranges, scope)?);
             continue;
         }
+        let table = match known {
+            Some(table) => table,
+            None => {
+                let bytes = read_up_to(&*source.file, u64::from(block.offset), block.table_end())?;
+                let table = Arc::new(source.table(block, Bytes::from(bytes))?);
+                source.shared.caches.tables.put(key, &table, table.memory());
+                table
+            }
+        };
+        source.check_owners(block, &table, ranges, scope)?;
         for rows in ranges {
             let part = table.body_range(rows.clone()).unwrap_or(0..0);
             let len = (part.end - part.start) as usize;
             let at = u64::from(block.offset) + block.table_end() as u64 + u64::from(part.start);
             let body = Bytes::from(read_up_to(&*source.file, at, len)?);
-            let read = Arc::new(table.clone().with_body(body, part.start));
+            let read = Arc::new(Block::clone(&table).with_body(body, part.start));
             source.check(block, &read, rows)?;
             pieces.push(Piece { block: read, rows: vec![rows.clone()] });
         }
     }
     Ok(pieces)
+}
+
+/// Reads a small block whole.
+fn small(source: &Source<'_>, block: &BlockEntry, ranges: &[Range<u32>], scope: &Scope) -> Result<Piece, ReadError> {
+    let bytes = Bytes::from(read_up_to(&*source.file, u64::from(block.offset), block.total_len())?);
+    if bytes.len() < block.total_len() {
+        return Err(source.damaged(block, BlockFault::Short));
+    }
+    let table = source.table(block, bytes.slice(..block.table_end()))?;
+    source.check_owners(block, &table, ranges, scope)?;
+    let body = bytes.slice(block.table_end()..block.table_end() + block.body_len as usize);
+    let read = Arc::new(table.with_body(body, 0));
+    for rows in ranges {
+        source.check(block, &read, rows)?;
+    }
+    Ok(Piece { block: read, rows: ranges.to_vec() })
 }
 
 impl Source<'_> {
@@ -160,11 +175,17 @@ impl Source<'_> {
     /// Header and table, checked against what the index says.
     fn table(&self, entry: &BlockEntry, bytes: Bytes) -> Result<Block, ReadError> {
         let block = Block::from_table(bytes).map_err(|fault| self.damaged(entry, fault))?;
+        if self.is_block(&block, entry) {
+            return Ok(block);
+        }
+        Err(self.damaged(entry, BlockFault::Inconsistent("not the block of the index")))
+    }
+
+    fn is_block(&self, block: &Block, entry: &BlockEntry) -> bool {
         let header = block.header();
-        let same = header.epoch == self.header.epoch
+        header.epoch == self.header.epoch
             && header.pos == self.header.pos_of(u64::from(entry.offset))
-            && BlockEntry::new(header, entry.offset) == *entry;
-        if same { Ok(block) } else { Err(self.damaged(entry, BlockFault::Inconsistent("not the block of the index"))) }
+            && BlockEntry::new(header, entry.offset) == *entry
     }
 
     /// Checks the checksums of the rows that are handed out, and that they were read at all.

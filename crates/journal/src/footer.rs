@@ -242,7 +242,8 @@ impl Trailer {
         let [blocks, directory, names, runs] = self.sections;
         let base = self.summary.base_row;
         let blocks = read_section(file, blocks)?;
-        let blocks = blocks.chunks_exact(BLOCK_LEN).map(|entry| block_entry(entry, base)).collect::<Option<Vec<_>>>();
+        let blocks =
+            blocks.chunks_exact(BLOCK_LEN).map(|entry| block_entry(entry, base)).collect::<Option<Vec<_>>>();
         let directory = read_section(file, directory)?;
         let names = String::from_utf8(read_section(file, names)?).map_err(|_| FooterFault::Crc)?;
         Ok(SealedIndex {
@@ -265,7 +266,11 @@ impl Trailer {
 fn read_section(file: &dyn VfsFile, section: Section) -> Result<Vec<u8>, FooterFault> {
     let len = usize::try_from(section.len).map_err(|_| FooterFault::Crc)?;
     let bytes = read_up_to(file, section.offset, len)?;
-    if bytes.len() == len && crc32c::crc32c(&bytes) == section.crc { Ok(bytes) } else { Err(FooterFault::Crc) }
+    if bytes.len() == len && crc32c::crc32c(&bytes) == section.crc {
+        Ok(bytes)
+    } else {
+        Err(FooterFault::Crc)
+    }
 }
 
 fn block_entry(entry: &[u8], base: Row) -> Option<BlockEntry> {
@@ -340,7 +345,9 @@ impl SealedIndex {
         let len = org.runs as usize * RUN_LEN;
         let start = u64::from(org.first_run) * RUN_LEN as u64;
         let bytes = match &self.runs {
-            Runs::InFile(section) if start.saturating_add(len as u64) > section.len => return Err(FooterFault::Crc),
+            Runs::InFile(section) if start.saturating_add(len as u64) > section.len => {
+                return Err(FooterFault::Crc);
+            }
             Runs::InFile(section) => read_up_to(file, section.offset + start, len)?,
             Runs::InMemory(runs) => {
                 let start = usize::try_from(start).unwrap_or(usize::MAX);

@@ -130,13 +130,21 @@ impl Index {
         let entry = BlockEntry::new(header, offset);
         let number = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
         for run in block.runs() {
-            let bytes = block.body_range(run.first..run.first.saturating_add(run.count)).map_or(0, |r| r.end - r.start);
+            let bytes = block
+                .body_range(run.first..run.first.saturating_add(run.count))
+                .map_or(0, |r| r.end - r.start);
             // Looked up by text first: an organisation's name is copied once a segment, not once a run.
             let org = match self.orgs.get_mut(run.org) {
                 Some(org) => org,
                 None => self.orgs.entry(run.org.into()).or_default(),
             };
-            org.runs.push(Run { block: number, first: run.first, count: run.count, bytes, first_seq: run.first_seq });
+            org.runs.push(Run {
+                block: number,
+                first: run.first,
+                count: run.count,
+                bytes,
+                first_seq: run.first_seq,
+            });
             org.rows += u64::from(run.count);
             org.bytes += u64::from(bytes);
         }
@@ -147,8 +155,12 @@ impl Index {
         let summary = &mut self.summary;
         match header.kind {
             BlockKind::Rows => summary.record_bytes += u64::from(header.body_len),
-            BlockKind::Snapshot if summary.snapshot_end == 0 => summary.snapshot_bytes += u64::from(header.body_len),
-            BlockKind::SnapshotEnd if summary.snapshot_end == 0 && !broken => summary.snapshot_end = entry.end(),
+            BlockKind::Snapshot if summary.snapshot_end == 0 => {
+                summary.snapshot_bytes += u64::from(header.body_len)
+            }
+            BlockKind::SnapshotEnd if summary.snapshot_end == 0 && !broken => {
+                summary.snapshot_end = entry.end()
+            }
             _ => {}
         }
         summary.first_written = summary.first_written.min(header.written_at);

@@ -151,7 +151,8 @@ impl PartitionReport {
                 report.end = summary.end.0;
                 report.blocks = index.blocks.len() as u64;
                 report.snapshot_bytes = summary.snapshot_bytes;
-                report.written_ms = (report.blocks > 0).then_some((summary.first_written.0, summary.last_written.0));
+                report.written_ms =
+                    (report.blocks > 0).then_some((summary.first_written.0, summary.last_written.0));
                 self.durable_upto = summary.end.0;
                 for (org, entry) in index.orgs() {
                     self.count(org, entry.first_seq, entry.end_seq, entry.rows, entry.bytes);
@@ -194,14 +195,10 @@ impl PartitionReport {
         if rows == 0 {
             return;
         }
-        let known = self.orgs.get_mut(org);
-        let entry = match known {
-            Some(entry) => entry,
-            None => self
-                .orgs
-                .entry(org.to_owned())
-                .or_insert(OrgReport { first_seq: first.0, ..OrgReport::default() }),
-        };
+        let entry = self.orgs.entry(org.to_owned()).or_default();
+        if entry.rows == 0 {
+            entry.first_seq = first.0;
+        }
         entry.next_seq = end.0;
         entry.rows += rows;
         entry.bytes += bytes;
@@ -309,6 +306,11 @@ fn visit_segment(
     Ok(())
 }
 
-fn scan_all(segment: &Segment, header: &SegmentHeader, end: u64, losses: &[Loss]) -> std::io::Result<scan::Scan> {
+fn scan_all(
+    segment: &Segment,
+    header: &SegmentHeader,
+    end: u64,
+    losses: &[Loss],
+) -> std::io::Result<scan::Scan> {
     scan::scan(&*segment.file, header, HEADER_SPACE, end, losses)
 }

@@ -155,7 +155,7 @@ pub fn open(vfs: Arc<dyn Vfs>, dir: &Path, settings: &Settings) -> Result<Journa
     // After recovery, which may need the room itself.
     space.refill().map_err(io_at("ballast"))?;
     let limits = Arc::new(Limits::new(settings.max_age, settings.max_bytes, manifest.partitions));
-    let caches = Arc::new(Caches::new(settings.index_cache_bytes));
+    let caches = Arc::new(Caches::new(settings.index_cache_bytes, settings.table_cache_bytes));
     let segment_bytes = settings.segment_bytes(manifest.partitions);
     let (mut writers, mut shareds, mut recoveries) = (Vec::new(), Vec::new(), Vec::new());
     for (number, recovered) in (0..).zip(recovered) {
@@ -239,7 +239,8 @@ fn recover_one(
     let dir = dir.join(&name);
     let found = match survey(vfs, &dir, partition, log) {
         Err(SurveyError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-            let text = format!("{name} is missing: manifest.json says that it was there; restore it from a backup");
+            let text =
+                format!("{name} is missing: manifest.json says that it was there; restore it from a backup");
             return Err(OpenError::Incomplete(text));
         }
         found => found?,

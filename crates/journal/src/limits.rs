@@ -32,8 +32,8 @@ impl Limits {
     }
 
     pub(crate) fn shrink(&self, bytes: u64) {
-        let less = |now: u64| Some(now.saturating_sub(bytes));
-        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        // Never more than was grown by: every segment is counted once when it is found or written.
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Bytes of all segments.

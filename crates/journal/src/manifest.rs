@@ -46,10 +46,14 @@ pub enum ManifestError {
     #[error("manifest.json: {0}")]
     Io(#[from] io::Error),
     /// Written by a newer Trailwire.
-    #[error("manifest.json: journal format {0} is newer than this program reads ({FORMAT}): upgrade Trailwire")]
+    #[error(
+        "manifest.json: journal format {0} is newer than this program reads ({FORMAT}): upgrade Trailwire"
+    )]
     Newer(u32),
     /// Not what Trailwire wrote.
-    #[error("manifest.json is damaged ({0}): restore the file from a backup; every segment carries the same log id")]
+    #[error(
+        "manifest.json is damaged ({0}): restore the file from a backup; every segment carries the same log id"
+    )]
     Damaged(String),
 }
 

@@ -54,7 +54,11 @@ impl Reader {
         let Some(shared) = self.shared(partition) else { return 0 };
         let view = shared.view.read();
         let sealed: u64 = view.sealed.iter().map(|sealed| sealed.file_len).sum();
-        sealed + view.active.as_ref().map_or(0, |active| active.index.summary.end.0.saturating_sub(active.header.base.0))
+        sealed
+            + view
+                .active
+                .as_ref()
+                .map_or(0, |active| active.index.summary.end.0.saturating_sub(active.header.base.0))
     }
 
     pub(crate) fn shared(&self, partition: PartitionId) -> Option<&Arc<Shared>> {
@@ -78,7 +82,9 @@ fn bounds(view: &View, scope: &Scope, from: Row) -> Result<Bounds, Slice> {
         return Err(Slice::NotYet);
     }
     let concerns = |loss: &&Loss| {
-        !loss.rows().is_empty() && loss.rows().end > from && loss.org.as_deref().is_none_or(|org| scope.covers(org))
+        !loss.rows().is_empty()
+            && loss.rows().end > from
+            && loss.org.as_deref().is_none_or(|org| scope.covers(org))
     };
     let Some(loss) = view.losses.iter().filter(concerns).min_by_key(|loss| loss.first_row) else {
         return Ok(Bounds { limit: end });
@@ -96,7 +102,10 @@ impl Shared {
         let (source, blocks) = if let Some(sealed) = sealed {
             let file = self.file(&sealed)?;
             let index = self.index(&sealed, &*file)?;
-            (Source { shared: self, header: sealed.header, file }, wanted(&index.blocks, from, limit, max_bytes))
+            (
+                Source { shared: self, header: sealed.header, file },
+                wanted(&index.blocks, from, limit, max_bytes),
+            )
         } else {
             let view = self.view.read();
             // Sealed between the two looks: the caller starts over.

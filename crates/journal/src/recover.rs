@@ -109,9 +109,14 @@ impl Recoverer<'_> {
         let split = scanned.blocks.partition_point(|seen| seen.offset < proven_at);
         let (kept, unproven) = scanned.blocks.split_at(split);
         let worth = |seen: &Seen| {
-            !is_watermark(&seen.block) && matches!(seen.block.header().kind, BlockKind::Rows | BlockKind::Control)
+            !is_watermark(&seen.block)
+                && matches!(seen.block.header().kind, BlockKind::Rows | BlockKind::Control)
         };
-        let copied = if unproven.iter().any(worth) { Some(self.copy(segment, scanned, unproven, what)?) } else { None };
+        let copied = if unproven.iter().any(worth) {
+            Some(self.copy(segment, scanned, unproven, what)?)
+        } else {
+            None
+        };
         // Only now: until the copy is durable these bytes are the only ones, and their records may be acknowledged.
         if kept.is_empty() {
             self.set_aside(segment, sealed, state)?;

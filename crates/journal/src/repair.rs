@@ -99,7 +99,9 @@ impl Repairer<'_> {
 
     fn headers(&mut self, deep: &Deep) -> io::Result<()> {
         for damage in deep.damages.iter().filter(|damage| damage.kind == DamageKind::SegmentHeader) {
-            let Some(segment) = deep.survey.segments.iter().find(|s| s.header.base.0 == damage.base) else { continue };
+            let Some(segment) = deep.survey.segments.iter().find(|s| s.header.base.0 == damage.base) else {
+                continue;
+            };
             let file = self.vfs.open(&segment.path, Access::Write)?;
             file.write_all_at(&segment.header.encode(), 0)?;
             file.sync()?;
@@ -131,9 +133,12 @@ impl Repairer<'_> {
                     let to = segment.header.pos_of(damage.to.next_multiple_of(8)).0;
                     (from, if record { from } else { to })
                 }
-                DamageKind::Segment | DamageKind::Missing => (damage.base, damage.base + damage.to.next_multiple_of(8)),
+                DamageKind::Segment | DamageKind::Missing => {
+                    (damage.base, damage.base + damage.to.next_multiple_of(8))
+                }
             };
-            let to = if damage.kind == DamageKind::Segment { self.up_to_next(deep, damage.base, to) } else { to };
+            let to =
+                if damage.kind == DamageKind::Segment { self.up_to_next(deep, damage.base, to) } else { to };
             match (damage.kind, segment) {
                 (DamageKind::Segment, _) => unreadable.push(damage.base),
                 (_, Some(segment)) => self.keep(segment, damage)?,
@@ -200,10 +205,12 @@ fn footers(
 ) -> Result<(), OpenError> {
     let name = partition_name(partition);
     let state = crate::state::PartitionState::read(&**vfs, &dir.join(&name));
-    let state = state.map_err(|fault| OpenError::Io { what: name.clone(), error: io::Error::other(fault) })?;
+    let state =
+        state.map_err(|fault| OpenError::Io { what: name.clone(), error: io::Error::other(fault) })?;
     for (segment, bad) in before.survey.segments.iter().zip(&before.bad_footers) {
         let lost = |damage: &Damage| {
-            damage.base == segment.header.base.0 && matches!(damage.kind, DamageKind::Blocks | DamageKind::State)
+            damage.base == segment.header.base.0
+                && matches!(damage.kind, DamageKind::Blocks | DamageKind::State)
         };
         let stale = bad.is_some() || before.damages.iter().any(lost);
         // A segment without a footer gets one from the next start.
@@ -223,7 +230,10 @@ fn footers(
         };
         rewrite().map_err(io_at(crate::shared::segment_label(partition, segment.header.base)))?;
         summary.changed = true;
-        summary.mended.push(format!("{name}/{}: footer written anew", crate::shared::segment_name(segment.header.base)));
+        summary.mended.push(format!(
+            "{name}/{}: footer written anew",
+            crate::shared::segment_name(segment.header.base)
+        ));
     }
     Ok(())
 }

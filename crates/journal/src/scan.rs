@@ -134,7 +134,13 @@ pub(crate) fn scan(
         };
         after_hole = true;
         let next = next_block(file, segment, offset + ALIGN as u64, limit, row)?;
-        found.holes.push(Hole { from: offset, to: next.unwrap_or(limit), row, fault, followed: next.is_some() });
+        found.holes.push(Hole {
+            from: offset,
+            to: next.unwrap_or(limit),
+            row,
+            fault,
+            followed: next.is_some(),
+        });
         offset = next.unwrap_or(limit);
     }
     Ok(found)

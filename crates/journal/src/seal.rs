@@ -13,7 +13,12 @@ use crate::vfs::VfsFile;
 
 /// Cuts the file behind the last block of `index`, writes the footer there and syncs. Everything that `index` holds
 /// must be durable before.
-pub(crate) fn seal(file: &dyn VfsFile, header: &SegmentHeader, index: &Index, space: &Space) -> io::Result<Sealed> {
+pub(crate) fn seal(
+    file: &dyn VfsFile,
+    header: &SegmentHeader,
+    index: &Index,
+    space: &Space,
+) -> io::Result<Sealed> {
     let offset = header.offset_of(index.summary.end);
     let footer = footer::encode(index, header.log, offset);
     let file_len = offset + footer.len() as u64;
@@ -33,8 +38,9 @@ pub(crate) fn seal(file: &dyn VfsFile, header: &SegmentHeader, index: &Index, sp
 pub(crate) fn refused(error: ReserveError) -> io::Error {
     match error {
         ReserveError::Io(error) => error,
-        ReserveError::Refused(_) => {
-            io::Error::new(io::ErrorKind::StorageFull, "the disk is full, and so is the space kept for restarts")
-        }
+        ReserveError::Refused(_) => io::Error::new(
+            io::ErrorKind::StorageFull,
+            "the disk is full, and so is the space kept for restarts",
+        ),
     }
 }

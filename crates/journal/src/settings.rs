@@ -49,6 +49,8 @@ pub struct Settings {
     pub ballast_bytes: u64,
     /// Memory for the indexes of sealed segments.
     pub index_cache_bytes: usize,
+    /// Memory for the row tables of blocks that lanes far behind read.
+    pub table_cache_bytes: usize,
     /// Where random numbers come from.
     pub entropy: Entropy,
 }
@@ -62,7 +64,8 @@ impl Default for Settings {
             max_age: Duration::from_secs(7 * 24 * 3600),
             max_bytes: 50 << 30,
             ballast_bytes: 96 << 20,
-            index_cache_bytes: 32 << 20,
+            index_cache_bytes: 16 << 20,
+            table_cache_bytes: 16 << 20,
             entropy: Entropy::default(),
         }
     }

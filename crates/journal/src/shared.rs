@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flow::block::BlockFault;
+use flow::block::{Block, BlockFault};
 use flow::segment::ReadError;
 use flow::units::{LogPos, PartitionId, Row};
 use parking_lot::RwLock;
@@ -26,14 +26,18 @@ pub(crate) type SegmentKey = (PartitionId, LogPos);
 pub(crate) struct Caches {
     files: Cache<SegmentKey, dyn VfsFile>,
     indexes: Cache<SegmentKey, SealedIndex>,
+    /// Headers and tables of blocks, checked: lanes that are far behind read the same blocks one after the other, each
+    /// for its own organisation. The key is the block's position.
+    pub(crate) tables: Cache<SegmentKey, Block>,
 }
 
 /// Open files kept at most; a process often has 1,024 descriptors in all.
 const OPEN_FILES: usize = 128;
 
 impl Caches {
-    pub(crate) fn new(index_bytes: usize) -> Self {
-        Self { files: Cache::new(OPEN_FILES), indexes: Cache::new(index_bytes) }
+    pub(crate) fn new(index_bytes: usize, table_bytes: usize) -> Self {
+        let tables = Cache::new(table_bytes);
+        Self { files: Cache::new(OPEN_FILES), indexes: Cache::new(index_bytes), tables }
     }
 }
 
@@ -70,7 +74,7 @@ impl View {
 
     /// Where the oldest segment begins.
     pub(crate) fn oldest_place(&self) -> (Row, LogPos) {
-        let header = self.sealed.front().map(|s| &s.header).or(self.active.as_ref().map(|active| &active.header));
+        let header = self.sealed.front().map(|s| &s.header).or_else(|| self.active.as_ref().map(|active| &active.header));
         header.map_or((Row(0), LogPos(0)), |header| (header.base_row, header.base))
     }
 
@@ -139,8 +143,8 @@ impl Shared {
     ) -> Result<Vec<Run>, ReadError> {
         let Some(entry) = index.org(org) else { return Ok(Vec::new()) };
         match index.runs(file, &entry) {
-            Ok(runs) => return Ok(runs),
-            Err(FooterFault::Io(error)) => return Err(error.into()),
+            Ok(runs) => Ok(runs),
+            Err(FooterFault::Io(error)) => Err(error.into()),
             Err(fault) => {
                 let rebuilt = self.rebuild(sealed, file, &fault)?;
                 let runs = rebuilt.org(org).map(|entry| rebuilt.runs(file, &entry)).transpose();

@@ -120,7 +120,8 @@ impl PartitionState {
     /// Writes the state, durably.
     pub(crate) fn write(&self, vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
         let state = serde_json::value::to_raw_value(self)?;
-        let envelope = Envelope { version: VERSION, crc32c: crc32c::crc32c(state.get().as_bytes()), state: &state };
+        let envelope =
+            Envelope { version: VERSION, crc32c: crc32c::crc32c(state.get().as_bytes()), state: &state };
         replace_file(vfs, dir, NAME, &serde_json::to_vec(&envelope)?)
     }
 }

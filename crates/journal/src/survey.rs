@@ -99,7 +99,8 @@ pub(crate) fn survey(
     log: LogId,
 ) -> Result<Survey, SurveyError> {
     let mut surveyor = Surveyor { vfs, dir, partition, log, damages: Vec::new() };
-    let names = vfs.list(dir).map_err(|error| surveyor.io(&crate::shared::partition_name(partition), error))?;
+    let names =
+        vfs.list(dir).map_err(|error| surveyor.io(&crate::shared::partition_name(partition), error))?;
     let state = surveyor.state()?;
     let leftovers = names.iter().filter(|name| name.ends_with(".new")).cloned().collect();
     let mut opened = Vec::new();
@@ -110,7 +111,8 @@ pub(crate) fn survey(
     let mut segments = Vec::new();
     let mut row = None;
     let count = opened.len();
-    let nexts: Vec<_> = opened.iter().skip(1).map(|next| (next.base, next.header.map(|h| h.base_row))).collect();
+    let nexts: Vec<_> =
+        opened.iter().skip(1).map(|next| (next.base, next.header.map(|h| h.base_row))).collect();
     for (at, segment) in opened.into_iter().enumerate() {
         let next = nexts.get(at).copied();
         let Some(header) = segment.header else {
@@ -151,7 +153,9 @@ impl Content {
     pub(crate) fn end_row(&self, header: &SegmentHeader) -> Row {
         match self {
             Self::Sealed(trailer) => trailer.summary.end_row,
-            Self::Scanned(scanned) => scanned.blocks.last().map_or(header.base_row, |s| s.block.header().end_row()),
+            Self::Scanned(scanned) => {
+                scanned.blocks.last().map_or(header.base_row, |s| s.block.header().end_row())
+            }
         }
     }
 }
@@ -165,7 +169,14 @@ impl Surveyor<'_> {
         segment_label(self.partition, base)
     }
 
-    fn damage(&mut self, kind: DamageKind, base: LogPos, bytes: (u64, u64), rows: (Row, Row), detail: String) {
+    fn damage(
+        &mut self,
+        kind: DamageKind,
+        base: LogPos,
+        bytes: (u64, u64),
+        rows: (Row, Row),
+        detail: String,
+    ) {
         self.damages.push(Damage {
             partition: self.partition.0,
             file: self.label(base),
@@ -349,7 +360,12 @@ impl Surveyor<'_> {
             self.hole(header, &found.blocks, hole, next_row);
         }
         let blocks_end = found.blocks.last().map_or(HEADER_SPACE, Seen::end);
-        Scanned { blocks: found.blocks, proven: end.unwrap_or_else(|| header.pos_of(limit)), end: blocks_end, torn: 0 }
+        Scanned {
+            blocks: found.blocks,
+            proven: end.unwrap_or_else(|| header.pos_of(limit)),
+            end: blocks_end,
+            torn: 0,
+        }
     }
 
     /// The newest segment, which was being written when the process ended.

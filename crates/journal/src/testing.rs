@@ -57,9 +57,10 @@ impl Owner {
         if let Some(error) = broken {
             return Err(error);
         }
-        let (seqs, _, controls, index) = state;
-        // Not the last block's: behind it rows may have been declared lost.
-        let next_row = writer.next_row().0;
+        let (mut seqs, next_row, controls, index) = state;
+        for next in seqs.values_mut() {
+            *next += writer.unknown_rows();
+        }
         Ok(Self { writer, seqs, next_row, controls, now, index })
     }
 
@@ -168,7 +169,10 @@ type State = (BTreeMap<String, u64>, u64, Vec<Vec<u8>>, u64);
 
 fn take(block: &Block, snapshot: &mut Vec<u8>, state: &mut State) -> io::Result<()> {
     let header = block.header();
-    state.1 = header.end_row().0;
+    // Like the real owner: the snapshot tells the row, then blocks with rows do.
+    if matches!(header.kind, BlockKind::Rows | BlockKind::SnapshotEnd) {
+        state.1 = header.end_row().0;
+    }
     state.3 = header.index + 1;
     match header.kind {
         BlockKind::Snapshot => snapshot.extend_from_slice(block.body()),

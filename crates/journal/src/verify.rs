@@ -75,14 +75,19 @@ fn tell(partition: PartitionId, found: &Deep, findings: &mut Vec<Finding>) {
     for (segment, bad_footer) in found.survey.segments.iter().zip(&found.bad_footers) {
         let file = segment_label(partition, segment.header.base);
         if let Some(fault) = bad_footer {
-            say(Severity::Warning, file.clone(), format!("footer: {fault}; it can be rebuilt from the blocks"));
+            say(
+                Severity::Warning,
+                file.clone(),
+                format!("footer: {fault}; it can be rebuilt from the blocks"),
+            );
         }
         if let Content::Scanned(scanned) = &segment.content {
             if scanned.torn > 0 {
                 let text = format!("{} bytes of a torn tail, which the next start cuts", scanned.torn);
                 say(Severity::Note, file.clone(), text);
             }
-            let newest = found.survey.segments.last().is_some_and(|last| last.header.base == segment.header.base);
+            let newest =
+                found.survey.segments.last().is_some_and(|last| last.header.base == segment.header.base);
             if !newest || matches!(segment.header.sort, Sort::Recovered(_)) {
                 say(Severity::Warning, file, "no usable footer; the next start rebuilds it".to_owned());
             }

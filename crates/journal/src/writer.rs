@@ -54,6 +54,8 @@ pub(crate) struct Open {
     /// Offsets in the file.
     written: u64,
     allocated: u64,
+    /// Bytes reserved and not yet written.
+    promised: u64,
     durable: u64,
     row: Row,
     /// Blocks that are written and not yet synced.
@@ -107,6 +109,7 @@ impl Writer {
         open.file.write_all_at(block, open.written)?;
         crate::failpoint::at("journal::write::after")?;
         open.written += block.len() as u64;
+        open.promised = open.promised.saturating_sub(block.len() as u64);
         open.row = header.end_row();
         open.snapshot_done |= header.kind == BlockKind::SnapshotEnd;
         open.staged.push((seen, offset));
@@ -115,6 +118,8 @@ impl Writer {
 
     fn sync_open(&mut self) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
+        // What was reserved beyond what was written is given back.
+        open.promised = 0;
         if open.durable == open.written {
             return Ok(());
         }
@@ -183,6 +188,7 @@ impl Writer {
             snapshot_done: false,
             written: HEADER_SPACE,
             allocated: HEADER_SPACE,
+            promised: 0,
             durable: HEADER_SPACE,
             row: header.base_row,
             staged: Vec::new(),
@@ -221,10 +227,16 @@ impl Writer {
 
     fn allocate(&mut self, bytes: u64, ballast: bool) -> Result<(), ReserveError> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        let needed = open.written.saturating_add(bytes);
+        // Records and lane state of one commit are reserved one after the other, and both before anything is written.
+        let promised = open.promised.saturating_add(bytes);
+        let needed = open.written.saturating_add(promised);
         if needed <= open.allocated {
             // Room that was taken earlier; but events wait as long as the ballast is not whole.
-            return if ballast { Ok(()) } else { self.space.ready() };
+            if !ballast {
+                self.space.ready()?;
+            }
+            open.promised = promised;
+            return Ok(());
         }
         let generous = needed.max(open.allocated.saturating_add(self.allocate_step));
         let from = open.allocated;
@@ -237,6 +249,7 @@ impl Writer {
             Err(error) => return Err(error),
         };
         open.allocated = end;
+        open.promised = promised;
         Ok(())
     }
 
@@ -248,7 +261,8 @@ impl Writer {
             if view.active.is_none() && view.sealed.len() < 2 {
                 break;
             }
-            let due = |s: &Arc<crate::shared::Sealed>| self.limits.must_go(s.trailer.summary.last_written, now);
+            let due =
+                |s: &Arc<crate::shared::Sealed>| self.limits.must_go(s.trailer.summary.last_written, now);
             let Some(oldest) = view.sealed.front().filter(|s| due(s)).cloned() else { break };
             // Readers are told first, so that none finds a file missing that it was sent to.
             view.sealed.pop_front();
@@ -268,7 +282,8 @@ impl Writer {
         }
         if let Some(active) = &self.shared.view.read().active {
             let summary = &active.index.summary;
-            self.aged = summary.end_row > summary.base_row && self.limits.must_close(summary.first_written, now);
+            self.aged =
+                summary.end_row > summary.base_row && self.limits.must_close(summary.first_written, now);
         }
         Ok(rows.filter(|rows| !rows.is_empty()).map(|rows| Expired { rows }))
     }
@@ -293,7 +308,9 @@ impl Open {
         }
         let snapshot = matches!(header.kind, BlockKind::Snapshot | BlockKind::SnapshotEnd);
         if snapshot != self.unpublished.is_some() {
-            return Err(misuse("before a segment is published it takes snapshot blocks, afterwards all others"));
+            return Err(misuse(
+                "before a segment is published it takes snapshot blocks, afterwards all others",
+            ));
         }
         Ok(())
     }
@@ -347,8 +364,12 @@ impl SegmentIo for Writer {
         self.guarded(|writer| writer.expire_sealed(now))
     }
 
+    fn unknown_rows(&self) -> u64 {
+        replay::unknown_rows(&self.shared)
+    }
+
     fn replay(&mut self, visit: &mut dyn FnMut(&Block)) -> io::Result<()> {
-        replay::state(&self.shared, visit)
+        replay::state(&self.shared, self.end_row, visit)
     }
 
     fn replay_rows(&mut self, from: Row, visit: &mut dyn FnMut(&Block)) -> io::Result<()> {

@@ -1,5 +1,12 @@
 //! The journal over the simulated and the real file system, step by step.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test stops at the first surprise"
+)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -88,7 +95,9 @@ fn segments_roll_and_everything_stays_readable_and_counted() {
     let (mut owner, reader) = open_sim(&vfs).unwrap();
     for n in 0..200u32 {
         let text = format!("\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(300));
-        owner.append(&[("a", text.as_bytes()), (if n % 2 == 0 { "b" } else { "c" }, text.as_bytes())]).unwrap();
+        owner
+            .append(&[("a", text.as_bytes()), (if n % 2 == 0 { "b" } else { "c" }, text.as_bytes())])
+            .unwrap();
         owner.sync().unwrap();
         if owner.writer.is_full() {
             owner.roll().unwrap();
@@ -112,7 +121,10 @@ fn segments_roll_and_everything_stays_readable_and_counted() {
     drop(reader);
     let (owner, reader) = open_sim(&vfs).unwrap();
     assert_eq!(owner.next_row, 400);
-    assert_eq!(owner.seqs.iter().map(|(o, s)| (o.as_str(), *s)).collect::<Vec<_>>(), [("a", 200), ("b", 100), ("c", 100)]);
+    assert_eq!(
+        owner.seqs.iter().map(|(o, s)| (o.as_str(), *s)).collect::<Vec<_>>(),
+        [("a", 200), ("b", 100), ("c", 100)]
+    );
     assert_eq!(read_all(&reader, 0, &Scope::All, 10_000).len(), 400);
 }
 
@@ -209,7 +221,8 @@ fn what_expires_becomes_a_gap_and_stays_one() {
     let expired = owner.writer.expire(UnixMillis(NOW.0 + week + 1)).unwrap().unwrap();
     let gap = RowRange { start: Row(0), end: Row(1) };
     assert_eq!(expired.rows, gap);
-    let is_gap = |slice: Slice| matches!(slice, Slice::Gap { rows, reason: GapReason::Retention } if rows == gap);
+    let is_gap =
+        |slice: Slice| matches!(slice, Slice::Gap { rows, reason: GapReason::Retention } if rows == gap);
     assert!(is_gap(reader.read(P0, Row(0), &Scope::All, 1000).unwrap()));
     assert!(is_gap(reader.read(P0, Row(0), &scope(&["z"]), 1000).unwrap()));
     assert_eq!(read_all(&reader, 1, &Scope::All, 1000).len(), 1);

@@ -44,7 +44,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Take events in and deliver them, until SIGTERM or Ctrl-C.
-    #[command(after_help = "Example:\n  trailwire run --config trailwire.yaml\n\nPrints one line `ready ingest=URL admin=URL` to standard output when it serves.")]
+    #[command(
+        after_help = "Example:\n  trailwire run --config trailwire.yaml\n\nPrints one line `ready ingest=URL admin=URL` to standard output when it serves."
+    )]
     Run(RunArgs),
     /// Show the product on one screen: recorded real events, a journal, a receiver. Needs no network.
     Demo(demo::Args),
@@ -62,7 +64,9 @@ pub enum Command {
     #[command(hide = true)]
     BenchReceiver(bench::CollectorArgs),
     /// Store the events of a file (or `-` for standard input) in the journal of a daemon that does not run.
-    #[command(after_help = "Examples:\n  trailwire ingest events.ndjson --config trailwire.yaml --producer gateway\n  zstd -dc events.ndjson.zst | trailwire ingest - --config trailwire.yaml --producer gateway\n\nFor a daemon that runs, POST to its /v1/events instead.")]
+    #[command(
+        after_help = "Examples:\n  trailwire ingest events.ndjson --config trailwire.yaml --producer gateway\n  zstd -dc events.ndjson.zst | trailwire ingest - --config trailwire.yaml --producer gateway\n\nFor a daemon that runs, POST to its /v1/events instead."
+    )]
     Ingest(IngestArgs),
     /// Show sinks.
     Sinks {
@@ -147,7 +151,9 @@ pub enum SinksCommand {
         json: bool,
     },
     /// How each sink of the running daemon is doing.
-    #[command(after_help = "Example:\n  trailwire sinks status --config trailwire.yaml\n\nThe admin token, if one is configured, is taken from TRAILWIRE_ADMIN_TOKEN.")]
+    #[command(
+        after_help = "Example:\n  trailwire sinks status --config trailwire.yaml\n\nThe admin token, if one is configured, is taken from TRAILWIRE_ADMIN_TOKEN."
+    )]
     Status {
         /// Where the configuration is.
         #[command(flatten)]

@@ -43,7 +43,9 @@ fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Resu
 #[must_use]
 pub fn environment() -> BTreeMap<String, String> {
     // Variables that are no UTF-8 cannot be referred to from YAML.
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Loads the configuration or prints all that is wrong with it.

@@ -227,7 +227,7 @@ fn actors(kind: &str) -> &'static [(&'static str, &'static str, &'static str)] {
 /// Command line of `generate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  trailwire generate --events 1000 | curl -sS --data-binary @- -H 'authorization: Bearer …' http://127.0.0.1:8080/v1/events
+  trailwire generate --events 1000 | curl -sS --data-binary @- -H 'content-type: application/x-ndjson' -H 'authorization: Bearer …' http://127.0.0.1:8080/v1/events
   trailwire generate --events 500000 --orgs 2000 --apps 400 --seed 7 --output events.ndjson --apps-yaml apps.yaml")]
 pub struct Args {
     /// How many events.

@@ -17,7 +17,11 @@ use pipelines::{Allowed, Grant};
 /// # Errors
 /// When a producer's name cannot stand in records.
 pub fn all(operator: &Operator) -> anyhow::Result<BTreeMap<String, Arc<Grant>>> {
-    operator.producers.iter().map(|producer| Ok((producer.name.clone(), Arc::new(grant(producer)?)))).collect()
+    operator
+        .producers
+        .iter()
+        .map(|producer| Ok((producer.name.clone(), Arc::new(grant(producer)?))))
+        .collect()
 }
 
 /// The producers of the ingest listener.

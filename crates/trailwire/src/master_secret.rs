@@ -18,7 +18,11 @@ pub const LEN: usize = 32;
 ///
 /// # Errors
 /// When it cannot be read, is too short, is readable by others, or is missing beside a journal.
-pub fn load(data_dir: &Path, given: Option<&SecretSource>, journal_exists: bool) -> anyhow::Result<[u8; LEN]> {
+pub fn load(
+    data_dir: &Path,
+    given: Option<&SecretSource>,
+    journal_exists: bool,
+) -> anyhow::Result<[u8; LEN]> {
     if let Some(source) = given {
         let secret = source.read().context("reading `master_secret`")?;
         ensure!(secret.expose().len() >= LEN, "`master_secret` must have at least {LEN} characters");

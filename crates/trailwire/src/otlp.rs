@@ -82,8 +82,13 @@ impl HttpClient for Transport {
         let (head, body) = request.into_parts();
         let exchange = self.runtime.spawn(async move {
             let target = head.uri.path_and_query().cloned().ok_or("the exporter gave no path")?;
-            let request =
-                egress::Request { method: head.method, target, headers: head.headers, body, timeout: TIMEOUT };
+            let request = egress::Request {
+                method: head.method,
+                target,
+                headers: head.headers,
+                body,
+                timeout: TIMEOUT,
+            };
             let reply = endpoint.send(request).await.map_err(|fault| fault.to_string())?;
             let mut response = Response::new(reply.body);
             *response.status_mut() = reply.status;

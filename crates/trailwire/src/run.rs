@@ -241,15 +241,21 @@ impl Daemon {
         if producers.is_empty() {
             tracing::warn!("no producer is configured: every request to /v1/events will be refused");
         }
-        let signals =
-            Signals::new(Arc::clone(&core.tallies), Arc::<status::Source>::clone(&core.source));
+        let signals = Signals::new(Arc::clone(&core.tallies), Arc::<status::Source>::clone(&core.source));
         let token = operator.admin_token.as_ref().map(grants::token);
         let pages = Admin::new(Arc::clone(&signals), token, admin_address)
             .map_err(|fault| StartFault { exit: Exit::Configuration, error: fault.into() })?;
-        let intake = Ingest::new(Arc::clone(&core.intake), producers, Arc::clone(&core.budget), Patience::default());
+        let intake =
+            Ingest::new(Arc::clone(&core.intake), producers, Arc::clone(&core.budget), Patience::default());
         let (stop, stopped) = watch::channel(false);
         let listeners = vec![
-            tokio::spawn(serve(ingest, Arc::<Ingest>::clone(&intake), Limits::default(), core.clock.clone(), stopped.clone())),
+            tokio::spawn(serve(
+                ingest,
+                Arc::<Ingest>::clone(&intake),
+                Limits::default(),
+                core.clock.clone(),
+                stopped.clone(),
+            )),
             tokio::spawn(serve(admin, pages, Limits::default(), core.clock.clone(), stopped.clone())),
         ];
         if let Some(endpoint) = &operator.otlp_endpoint {
@@ -294,7 +300,10 @@ impl Daemon {
     }
 }
 
-fn open_journal(folder: &std::path::Path, configuration: &Configuration) -> Result<journal::Journal, StartFault> {
+fn open_journal(
+    folder: &std::path::Path,
+    configuration: &Configuration,
+) -> Result<journal::Journal, StartFault> {
     let operator = &configuration.operator;
     let settings = journal::Settings {
         partitions: operator.journal.partitions,

@@ -19,7 +19,8 @@ pub enum Format {
 /// # Errors
 /// When the filter cannot be read or logging runs already.
 pub fn start(format: Format, filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| format!("`{filter}` is no log filter: try `info`"))?;
+    let filter =
+        EnvFilter::try_new(filter).with_context(|| format!("`{filter}` is no log filter: try `info`"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         Format::Pretty => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),

@@ -1,4 +1,5 @@
 mod hostile;
+mod secrets;
 
 use std::io::Write;
 use std::num::NonZeroU32;
@@ -288,6 +289,47 @@ async fn requests_beyond_the_drain_budget_are_cut() {
     house.listening.stop.send(true).unwrap();
     assert_eq!(house.listening.task.await.unwrap().cut, 1);
     assert!(busy.reply().await.is_none());
-    assert_eq!(house.budget.used(), 0);
+    house.memory.gate.add_permits(1);
+    while house.budget.used() > 0 {
+        tokio::task::yield_now().await;
+    }
     let _kept: Arc<_> = house.ingest;
+}
+
+#[tokio::test]
+async fn events_whose_client_has_left_are_stored_counted_and_charged() {
+    let house = house().await;
+    house.memory.gate.forget_permits(1 << 20);
+    let mut client = Client::connect(house.listening.address).await;
+    client.send(&post(NDJSON, &events(0..5))).await;
+    while house.memory.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(client);
+    // The listener notices, and the request is gone.
+    let reply = once(house.listening.address, &post("", b"")).await;
+    assert_eq!(reply.status, 200);
+    assert!(house.budget.used() > 0, "the rows still hold memory");
+    assert_eq!(house.memory.stored(), 0);
+    house.memory.gate.add_permits(1);
+    let tally = house.intake.tallies().of("http", "gateway");
+    while tally.accepted() < 5 {
+        tokio::task::yield_now().await;
+    }
+    while house.budget.used() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(house.memory.stored(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_are_decoded_off_the_sockets_threads() {
+    let house = house().await;
+    let body = events(0..20_000);
+    assert!(body.len() > 2 << 20);
+    let request = post(NDJSON, &body);
+    let (one, two) =
+        tokio::join!(once(house.listening.address, &request), once(house.listening.address, &request));
+    let sum = |field: &str| one.json()[field].as_u64().unwrap() + two.json()[field].as_u64().unwrap();
+    assert_eq!((sum("accepted"), sum("duplicates")), (20_000, 20_000));
 }

@@ -291,6 +291,24 @@ async fn hostile_heads() {
     }
 }
 
+#[tokio::test]
+async fn interim_replies_are_skipped_and_without_end_they_end_at_the_deadline() {
+    let hints = script(|mut wire: Wire| async move {
+        wire.request().await;
+        let hint = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n";
+        wire.say(&format!("{}{OK}", hint.repeat(1_000))).await;
+    });
+    let peer = peer(vec![hints]).await;
+    let reply = to(&client(loopback(true)), peer.address).send(post("x")).await.unwrap();
+    assert_eq!(reply.status, StatusCode::OK);
+    let endless = script(|mut wire: Wire| async move {
+        wire.request().await;
+        while wire.tcp.write_all("HTTP/1.1 100 Continue\r\n\r\n".repeat(100).as_bytes()).await.is_ok() {}
+    });
+    let fault = fault_of(endless, Duration::from_millis(200)).await;
+    assert_eq!((fault.kind(), fault.outcome_unknown()), (FaultKind::Timeout, true));
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_and_slow_bytes_end_at_the_deadline() {
     // The clock is paused and runs ahead whenever everything waits, so these take no real time.

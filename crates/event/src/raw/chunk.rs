@@ -17,6 +17,8 @@ pub(crate) struct Masks {
     pub(crate) odd: u32,
     /// `J` or `T`, the rarest letters of the token shapes that the redaction looks for.
     pub(crate) suspect: u32,
+    /// Not ASCII.
+    pub(crate) not_ascii: u32,
 }
 
 #[inline(always)]
@@ -48,7 +50,13 @@ pub(crate) fn classify(chunk: &[u8; WIDTH]) -> Masks {
     let x = u8x16::new(*chunk);
     let plain = within(x | every(0x20), b'a', 25) | within(x, b'-', b':' - b'-') | x.simd_eq(every(b'_'));
     let suspect = x.simd_eq(every(b'J')) | x.simd_eq(every(b'T'));
-    Masks { stop: stop(x), odd: !plain.to_bitmask() & 0xffff, suspect: suspect.to_bitmask() }
+    Masks {
+        stop: stop(x),
+        odd: !plain.to_bitmask() & 0xffff,
+        suspect: suspect.to_bitmask(),
+        // The mask is of the highest bits.
+        not_ascii: x.to_bitmask(),
+    }
 }
 
 #[cfg(test)]

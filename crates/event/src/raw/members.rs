@@ -3,8 +3,8 @@
 use super::scan::Scanner;
 use super::text::Text;
 use super::{
-    Actor, App, AppEvent, AuditEvent, Client, Lifecycle, MAX_ID, Measured, Problem, RawEvent, Request, Response,
-    TextList, number,
+    Actor, App, AppEvent, AuditEvent, Client, Lifecycle, MAX_ID, Measured, Problem, RawEvent, Request,
+    Response, TextList, number,
 };
 use crate::Kind;
 use crate::reject::Code;
@@ -26,7 +26,7 @@ macro_rules! members {
         $(
             if more && {
                 $this.next();
-                $this.eat(concat!("\"", $name, "\":").as_bytes())
+                $this.eat_name(concat!("\"", $name, "\":"))
             } {
                 $read;
                 seen |= 1 << $bit;
@@ -37,6 +37,7 @@ macro_rules! members {
             $this.next();
             let start = $this.at + 1;
             let name = $this.name()?;
+            $this.opening = 0;
             let mut decoded = Vec::new();
             let name_bytes = name.decode(&mut decoded);
             let known: u32 = $(if same_name($parent, name_bytes, $name.as_bytes()) { 1 << $bit } else)* { 0 };
@@ -76,7 +77,7 @@ const HEADERS: &str = "request.headers";
 impl<'a> Scanner<'a, '_> {
     /// Reads an event at this place, which becomes the place behind it.
     pub(super) fn event(&mut self, event: &mut RawEvent<'a>) -> Result<(), Box<Problem>> {
-        *event = RawEvent::default();
+        *event = RawEvent { source: self.source(), ..RawEvent::default() };
         if self.next() != b'{' {
             // Broken JSON is told as such; anything else that is whole is "not an object".
             let at = self.at;
@@ -106,7 +107,8 @@ impl<'a> Scanner<'a, '_> {
 
     /// What is required and cannot be told member by member.
     fn check(&self, event: &RawEvent<'a>, has_time: bool) -> Result<(), Box<Problem>> {
-        let missing = |member| Err(Box::new(Problem { code: Code::MissingMember, at: self.at - 1, member, note: "" }));
+        let missing =
+            |member| Err(Box::new(Problem { code: Code::MissingMember, at: self.at - 1, member, note: "" }));
         if event.id.is_empty() {
             return missing("id");
         }
@@ -270,7 +272,11 @@ impl<'a> Scanner<'a, '_> {
 
     #[inline(always)]
     fn text(&mut self, member: &'static str, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
-        if self.next() == b'"' {
+        if self.here() == b'"' {
+            let (at, opening) = (self.at + 1, self.opening);
+            *into = self.string()?.placed(at, opening);
+            Ok(())
+        } else if self.next() == b'"' {
             *into = self.string()?;
             Ok(())
         } else {
@@ -339,7 +345,8 @@ impl<'a> Scanner<'a, '_> {
     }
 
     fn status(&mut self) -> Result<u16, Box<Problem>> {
-        let status = |text: &[u8]| number::whole(text).and_then(|n| u16::try_from(n).ok()).filter(|n| *n < 1000);
+        let status =
+            |text: &[u8]| number::whole(text).and_then(|n| u16::try_from(n).ok()).filter(|n| *n < 1000);
         let note = "it must be a whole number from 0 to 999";
         Ok(self.numeric("response.status", note, status)?.unwrap_or(0))
     }
@@ -363,7 +370,12 @@ impl<'a> Scanner<'a, '_> {
                 Some(kind) => *into = kind,
                 None => {
                     let note = "it must be api_call, lifecycle, app_event or audit_event";
-                    return Err(Box::new(Problem { code: Code::UnknownKind, at: self.at, member: "kind", note }));
+                    return Err(Box::new(Problem {
+                        code: Code::UnknownKind,
+                        at: self.at,
+                        member: "kind",
+                        note,
+                    }));
                 }
             },
         }

@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::chunk::{Masks, WIDTH, classify, stops};
-use super::text::{ESCAPED, ODD, SUSPECT, Text, hex4};
+use super::text::{ESCAPED, NOT_ASCII, ODD, SUSPECT, Text, hex4};
 use super::{MAX_DEPTH, MAX_MEMBERS, MAX_STRING, Problem, Scratch};
 use crate::reject::Code;
 
@@ -16,6 +16,8 @@ pub(crate) struct Scanner<'a, 's> {
     members: u32,
     /// Only the grammar counts: to find the end of an event that is refused anyway.
     lenient: bool,
+    /// The length of `,"name":"`, if the value that is read next has exactly this before it; else 0.
+    pub(crate) opening: u8,
     pub(crate) scratch: &'s mut Scratch,
 }
 
@@ -41,7 +43,7 @@ pub struct Measured {
 impl<'a, 's> Scanner<'a, 's> {
     pub(crate) fn new(bytes: &'a [u8], at: usize, scratch: &'s mut Scratch) -> Self {
         scratch.seen.clear();
-        Self { bytes, at, depth: 0, members: 0, lenient: false, scratch }
+        Self { bytes, at, depth: 0, members: 0, lenient: false, opening: 0, scratch }
     }
 
     /// A scanner that only minds the grammar, and that there is an end to the nesting.
@@ -101,12 +103,20 @@ impl<'a, 's> Scanner<'a, 's> {
         padded
     }
 
-    /// Passes `expected` if it is here.
+    /// The whole text.
+    pub(crate) fn source(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Passes `name`, a member's name with quotes and colon, if it is here.
     #[inline(always)]
-    pub(crate) fn eat(&mut self, expected: &[u8]) -> bool {
-        let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(expected));
+    pub(crate) fn eat_name(&mut self, name: &'static str) -> bool {
+        let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(name.as_bytes()));
         if found {
-            self.at += expected.len();
+            let behind_comma = self.bytes.get(self.at.wrapping_sub(1)) == Some(&b',');
+            // The names of the format are short.
+            self.opening = if behind_comma { (name.len() + 2) as u8 } else { 0 };
+            self.at += name.len();
         }
         found
     }
@@ -132,11 +142,12 @@ impl<'a, 's> Scanner<'a, 's> {
         let start = self.at + 1;
         let found = self.chunk(start).map_or(WIDTH, |chunk| stops(chunk).trailing_zeros() as usize);
         let end = start + found;
-        let name = if found < WIDTH && self.bytes.get(end) == Some(&b'"') {
+        let short = self.slice(start, end);
+        let name = if found < WIDTH && self.bytes.get(end) == Some(&b'"') && short.is_ascii() {
             self.at = end + 1;
-            Text::new(self.slice(start, end), 0)
+            Text::new(short, 0)
         } else {
-            // Long, escaped, broken, or near the end of the text.
+            // Long, escaped, not ASCII, broken, or near the end of the text.
             self.string()?
         };
         if self.here() != b':' && self.next() != b':' {
@@ -164,7 +175,7 @@ impl<'a, 's> Scanner<'a, 's> {
             if found as usize == WIDTH {
                 continue;
             }
-            if self.bytes.get(at) == Some(&b'"') && at - start <= MAX_STRING {
+            if self.bytes.get(at) == Some(&b'"') && at - start <= MAX_STRING && marks & NOT_ASCII == 0 {
                 self.at = at + 1;
                 return Ok(Text::new(self.slice(start, at), marks));
             }
@@ -173,9 +184,14 @@ impl<'a, 's> Scanner<'a, 's> {
         self.unusual_string(start, at, marks)
     }
 
-    /// The rest of a string that has an escape, is broken, or lies at the end of the text.
+    /// The rest of a string that has an escape or more than ASCII, is broken, or lies at the end of the text.
     #[inline(never)]
-    fn unusual_string(&mut self, start: usize, mut at: usize, mut marks: u8) -> Result<Text<'a>, Box<Problem>> {
+    fn unusual_string(
+        &mut self,
+        start: usize,
+        mut at: usize,
+        mut marks: u8,
+    ) -> Result<Text<'a>, Box<Problem>> {
         loop {
             let masks = match self.chunk(at) {
                 Some(chunk) => classify(chunk),
@@ -202,7 +218,22 @@ impl<'a, 's> Scanner<'a, 's> {
         if at - start > MAX_STRING && !self.lenient {
             return Err(Box::new(Problem { code: Code::StringTooLong, at: start, member: "", note: "" }));
         }
+        if marks & NOT_ASCII != 0 && !self.lenient {
+            self.utf8(start, at)?;
+        }
         Ok(Text::new(self.slice(start, at), marks))
+    }
+
+    /// Checks the encoding of a string. Outside of strings the grammar allows ASCII only.
+    #[inline(never)]
+    fn utf8(&self, start: usize, end: usize) -> Result<(), Box<Problem>> {
+        match std::str::from_utf8(self.slice(start, end)) {
+            Ok(_) => Ok(()),
+            Err(e) => {
+                let at = start + e.valid_up_to();
+                Err(Box::new(Problem { code: Code::BadUtf8, at, member: "", note: "" }))
+            }
+        }
     }
 
     /// The length of the escape here, which is a valid one.
@@ -212,15 +243,16 @@ impl<'a, 's> Scanner<'a, 's> {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
             Some(b'u') => {
                 let unit = |from| self.bytes.get(from..from + 4).and_then(hex4);
-                let unpaired = || {
-                    Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" })
-                };
+                let unpaired =
+                    || Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" });
                 match unit(self.at + 2) {
-                    Some(0xd800..=0xdbff) => match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
-                        (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
-                        _ if self.lenient => Ok(6),
-                        _ => Err(unpaired()),
-                    },
+                    Some(0xd800..=0xdbff) => {
+                        match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
+                            (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
+                            _ if self.lenient => Ok(6),
+                            _ => Err(unpaired()),
+                        }
+                    }
                     Some(0xdc00..=0xdfff) if !self.lenient => Err(unpaired()),
                     Some(_) => Ok(6),
                     None => Err(self.bad_json("four hexadecimal digits belong behind \\u")),
@@ -389,14 +421,22 @@ impl<'a, 's> Scanner<'a, 's> {
             names.sort_unstable_by_key(|name| (name.hash, name.start));
             let bytes = self.bytes;
             let text = |name: &SeenName| {
-                Text::new(bytes.get(name.start..name.end).unwrap_or_default(), u8::from(name.escaped) * ESCAPED)
+                Text::new(
+                    bytes.get(name.start..name.end).unwrap_or_default(),
+                    u8::from(name.escaped) * ESCAPED,
+                )
             };
             for (place, name) in names.iter().enumerate() {
                 let same_hash = names.iter().skip(place + 1).take_while(|other| other.hash == name.hash);
                 for other in same_hash {
                     let (mut one, mut two) = (Vec::new(), Vec::new());
                     if text(name).decode(&mut one) == text(other).decode(&mut two) {
-                        return Err(Box::new(Problem { code: Code::DuplicateMember, at: other.start, member, note: "" }));
+                        return Err(Box::new(Problem {
+                            code: Code::DuplicateMember,
+                            at: other.start,
+                            member,
+                            note: "",
+                        }));
                     }
                 }
             }
@@ -410,7 +450,9 @@ impl<'a, 's> Scanner<'a, 's> {
 #[inline(always)]
 fn marks_before(masks: Masks, found: u32) -> u8 {
     let before = (1u32 << found) - 1;
-    (u8::from(masks.odd & before != 0) * ODD) | (u8::from(masks.suspect & before != 0) * SUSPECT)
+    (u8::from(masks.odd & before != 0) * ODD)
+        | (u8::from(masks.suspect & before != 0) * SUSPECT)
+        | (u8::from(masks.not_ascii & before != 0) * NOT_ASCII)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ const WHOLE: &str = r#"{"id":"e-1","kind":"api_call","time":"2026-11-22T08:15:30
 fn read(text: &str) -> Result<RawEvent<'_>, Box<Problem>> {
     let mut scratch = Scratch::default();
     let mut event = RawEvent::default();
-    Reader::new(&mut scratch).read(text, &mut event).map(|()| event)
+    Reader::new(&mut scratch).read(text.as_bytes(), &mut event).map(|()| event)
 }
 
 fn code(text: &str) -> (Code, &'static str) {
@@ -153,7 +153,7 @@ fn unknown_members_are_counted() {
     let mut scratch = Scratch::default();
     let mut event = RawEvent::default();
     let text = WHOLE.replacen("{", r#"{"extra":{"deep":1},"zelda@example.org":1,"#, 1).replacen(r#""method""#, r#""verb":null,"method""#, 1);
-    Reader::new(&mut scratch).read(&text, &mut event).unwrap();
+    Reader::new(&mut scratch).read(text.as_bytes(), &mut event).unwrap();
     assert_eq!(scratch.unknown.names().collect::<Vec<_>>(), [("extra", 1), ("*", 1), ("request.verb", 1)]);
 }
 
@@ -172,12 +172,12 @@ fn an_element_of_an_array_tells_where_it_ends() {
     let text = format!("[{WHOLE} , {WHOLE}]");
     let mut scratch = Scratch::default();
     let mut event = RawEvent::default();
-    let end = Reader::new(&mut scratch).read_at(&text, 1, &mut event).unwrap();
+    let end = Reader::new(&mut scratch).read_at(text.as_bytes(), 1, &mut event).unwrap();
     assert_eq!(end, 1 + WHOLE.len());
     let bad = format!("[{{\"a\":\"\\ud83d\",\"a\":{}}} ,", "[".repeat(100) + &"]".repeat(100));
-    assert!(!Reader::new(&mut scratch).read_at(&bad, 1, &mut event).unwrap_err().is_syntax());
-    assert_eq!(Reader::new(&mut scratch).skip(&bad, 1), Ok(bad.len() - 2));
-    assert!(Reader::new(&mut scratch).skip(&"[".repeat(1000), 0).is_err());
+    assert!(!Reader::new(&mut scratch).read_at(bad.as_bytes(), 1, &mut event).unwrap_err().is_syntax());
+    assert_eq!(Reader::new(&mut scratch).skip(bad.as_bytes(), 1), Ok(bad.len() - 2));
+    assert!(Reader::new(&mut scratch).skip(&b"[".repeat(1000), 0).is_err());
 }
 
 proptest! {

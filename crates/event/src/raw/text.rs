@@ -3,9 +3,13 @@
 /// A borrowed, still escaped JSON string, with what the scanner saw on its way.
 ///
 /// The bytes are valid UTF-8 and their escapes are valid: only the scanner makes one from input.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Text<'a> {
     bytes: &'a [u8],
+    /// Where the text begins in the event's source, if `opening` is not 0.
+    at: u32,
+    /// The length of what stands right before it, `,"name":"`, if it stands there without white space; else 0.
+    opening: u8,
     marks: u8,
 }
 
@@ -15,19 +19,44 @@ pub(crate) const ESCAPED: u8 = 1;
 pub(crate) const ODD: u8 = 2;
 /// There is a `J` or `T`.
 pub(crate) const SUSPECT: u8 = 4;
+/// There is a byte that is not ASCII.
+pub(crate) const NOT_ASCII: u8 = 8;
 
 impl<'a> Text<'a> {
     /// The text that stands for a value that was taken out.
-    pub const MASK: Text<'static> = Text { bytes: b"*", marks: ODD };
+    pub const MASK: Text<'static> = Text::new(b"*", ODD);
 
     pub(crate) const fn new(bytes: &'a [u8], marks: u8) -> Self {
-        Self { bytes, marks }
+        Self { bytes, at: 0, opening: 0, marks }
+    }
+
+    /// Notes that the text begins at `at` of its source, and that `opening` bytes before it are the member's name as
+    /// a record has it.
+    #[inline(always)]
+    pub(crate) const fn placed(mut self, at: usize, opening: u8) -> Self {
+        // Sources are shorter than 4 GiB; of a longer one the place is not used.
+        if at <= u32::MAX as usize {
+            self.at = at as u32;
+            self.opening = opening;
+        }
+        self
+    }
+
+    /// The range of the source in which `opening` bytes of the member's name and the text with its quote stand as
+    /// they belong into a record.
+    #[inline(always)]
+    pub(crate) fn as_member(&self, opening: usize) -> Option<(usize, usize)> {
+        if usize::from(self.opening) != opening || self.has_escape() {
+            return None;
+        }
+        let at = self.at as usize;
+        Some((at - opening, at + self.bytes.len() + 1))
     }
 
     /// A text of letters, digits and `- . / : _` only, such as a word of ours.
     #[must_use]
     pub const fn plain(word: &'static str) -> Text<'static> {
-        Text { bytes: word.as_bytes(), marks: SUSPECT }
+        Text::new(word.as_bytes(), SUSPECT)
     }
 
     /// What stands between the quotes, escapes and all.

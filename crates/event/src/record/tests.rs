@@ -12,7 +12,7 @@ fn with_tail(raw: &str, change: impl FnOnce(&mut Tail<'_>)) -> (String, usize) {
 fn from_producer(raw: &str, producer: &str, change: impl FnOnce(&mut Tail<'_>)) -> (String, usize) {
     let mut scratch = Scratch::default();
     let mut event = RawEvent::default();
-    Reader::new(&mut scratch).read(raw, &mut event).unwrap();
+    Reader::new(&mut scratch).read(raw.as_bytes(), &mut event).unwrap();
     let received_at = time::format_ms(1_795_335_331_000);
     let mut tail = Tail {
         facts: &event,
@@ -100,7 +100,15 @@ fn heads() {
 
 #[test]
 fn outcomes() {
-    for (status, outcome) in [(0, "unknown"), (101, "unknown"), (200, "success"), (304, "success"), (404, "failure"), (599, "failure"), (999, "unknown")] {
+    for (status, outcome) in [
+        (0, "unknown"),
+        (101, "unknown"),
+        (200, "success"),
+        (304, "success"),
+        (404, "failure"),
+        (599, "failure"),
+        (999, "unknown"),
+    ] {
         let raw = RAW.replace(":204", &format!(":{status}"));
         let (record, _) = with_tail(&raw, |_| {});
         assert!(record.contains(&format!("\"outcome\":\"{outcome}\"")), "{status}");

@@ -16,7 +16,7 @@ use crate::clock::{Instant, Moment};
 use crate::lane_starts::Starts;
 use crate::lane_state::{LaneState, LaneStates, SinkId};
 use crate::limits::StartBudget;
-use crate::log::{AppendFault, LogBackend, ReadError, ReadSpec, Scope, Slice};
+use crate::log::{AppendFault, GapReason, LogBackend, ReadError, ReadSpec, Scope, Slice};
 use crate::memory::Memory;
 use crate::orgs::Directory;
 use crate::sink::{Attempt, Delivery, LaneId, Sink, TicketId, Unconfirmed};
@@ -24,6 +24,7 @@ use crate::units::{PartitionId, Row};
 
 /// What happened.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "the large ones are the usual ones: a box would cost each delivery")]
 pub(crate) enum Event {
     /// An attempt came back from its sink.
     Ended(Attempt),
@@ -56,6 +57,7 @@ pub(crate) struct Wanted {
 }
 
 /// What to do.
+#[allow(clippy::large_enum_variant, reason = "the large ones are the usual ones: a box would cost each delivery")]
 pub(crate) enum Action {
     /// Run an attempt; its outcome comes back as [`Event::Ended`].
     Deliver(Arc<dyn Sink>, Delivery),
@@ -101,6 +103,8 @@ pub(super) struct Part {
     pub(super) end: Row,
     /// Everything before this has expired.
     pub(super) expired: Row,
+    /// Why, if that was found at the start; retention otherwise.
+    pub(super) expired_reason: Option<GapReason>,
     /// Lanes of sinks that get every organisation.
     pub(super) all: Vec<u32>,
     pub(super) dirty: Vec<u32>,
@@ -179,7 +183,11 @@ impl Core {
         now: Moment,
     ) -> Self {
         let parts = (0..directory.partitions())
-            .map(|number| Part { end: log.durable_end(PartitionId(number)), ..Part::default() })
+            .map(|number| {
+                let end = log.durable_end(PartitionId(number));
+                let (expired, expired_reason) = log.oldest(PartitionId(number));
+                Part { end, expired, expired_reason: Some(expired_reason), ..Part::default() }
+            })
             .collect();
         let recovered = recovered
             .into_iter()
@@ -228,7 +236,10 @@ impl Core {
         let grew = marks.end > part.end;
         let expired = marks.expired > part.expired;
         part.end = part.end.max(marks.end);
-        part.expired = part.expired.max(marks.expired);
+        if expired {
+            part.expired = marks.expired;
+            part.expired_reason = None;
+        }
         if expired {
             self.expired(partition, now);
         }
@@ -293,6 +304,10 @@ impl Core {
         if !lane.has_work(sink.spec.lane_concurrency)
             || lane.read_after.is_some_and(|after| now.instant < after)
         {
+            if lane.stash.is_some() && lane.ledger.in_flight() == 0 {
+                // Read ahead for rows that have been sent meanwhile.
+                self.drop_stash(index);
+            }
             return;
         }
         match sink.admission(now.instant) {
@@ -330,6 +345,13 @@ impl Core {
             lane.place = Place::Job;
             self.jobs.push_back(index);
         }
+    }
+
+    /// Everything before this row of the partition has expired, for this reason.
+    pub(super) fn expired_before(&self, partition: PartitionId) -> (Row, GapReason) {
+        let part = self.parts.get(usize::from(partition.0));
+        let reason = part.and_then(|part| part.expired_reason).unwrap_or(GapReason::Retention);
+        (part.map_or(Row(0), |part| part.expired), reason)
     }
 
     pub(super) fn lane(&self, index: u32) -> Option<&Lane> {
@@ -405,7 +427,8 @@ impl Core {
             self.parts.iter().filter(|part| part.recording.is_none()).filter_map(|part| part.commit_at).min();
         let start = if self.starved {
             let overdue = self.deadlines.peek().map(|Reverse((at, _))| *at);
-            Some(overdue.map_or(self.budget.next(), |overdue| overdue.min(self.budget.next())))
+            let within = self.budget.next();
+            Some(overdue.map_or(within, |overdue| overdue.min(within)))
         } else {
             None
         };

@@ -18,6 +18,10 @@ use crate::sink::Attempt;
 use crate::status::{LaneView, SinkState, SinkStatus, SinkView, Stamps};
 use crate::units::PartitionId;
 
+/// How long counting what has expired takes, and how often the status waits for that. An owner that does not answer is
+/// not waited for for ever.
+const COUNTING: Duration = Duration::from_millis(5);
+const COUNTING_TRIES: usize = 40;
 /// Commands that may wait for the engine.
 const COMMANDS: usize = 64;
 
@@ -97,7 +101,14 @@ impl Lanes {
     /// # Errors
     /// [`EngineStopped`], also when an owner has stopped.
     pub async fn status(&self) -> Result<Vec<SinkStatus>, EngineStopped> {
-        let views = self.ask(Command::Views).await?;
+        let mut views = self.ask(Command::Views).await?;
+        for _ in 0..COUNTING_TRIES {
+            if views.iter().flat_map(|view| &view.lanes).all(|lane| !lane.is_counting) {
+                break;
+            }
+            self.clock.sleep_until(self.clock.now().instant + COUNTING).await;
+            views = self.ask(Command::Views).await?;
+        }
         let mut stamps = Vec::with_capacity(usize::from(self.partitions));
         for number in 0..self.partitions {
             // After the views: what a view holds as settled was stamped before.
@@ -313,7 +324,7 @@ impl Core {
 
     fn view(&self, sink: &super::table::SinkRow, now: Moment) -> SinkView {
         let lanes: Vec<_> = sink.lanes.iter().filter_map(|index| self.lane(*index)).collect();
-        let is_behind = lanes.iter().any(|lane| lane.behind);
+        let is_behind = lanes.iter().any(|lane| lane.is_behind());
         let health = match sink.health {
             Health::Live if is_behind => SinkState::CatchingUp,
             Health::Live => SinkState::Live,
@@ -353,8 +364,11 @@ impl Core {
             .into_iter()
             .map(|lane| LaneView {
                 partition: lane.partition,
+                scan: lane.ledger.scan(),
+                open_records: lane.ledger.open_records(),
+                cut_behind_scan: lane.ledger.cut_behind_scan(),
                 prefix: lane.ledger.prefix(),
-                ahead_records: lane.ledger.ahead_records(),
+                is_counting: lane.ledger.has_unsettled_before(self.expired_before(lane.partition).0),
                 counts: *lane.ledger.counts(),
                 start: lane.starts.total(),
                 gaps: lane.ledger.gaps().to_vec(),
@@ -381,8 +395,11 @@ impl Core {
             });
             view.lanes.push(LaneView {
                 partition: *partition,
+                scan: state.next_row,
+                open_records: 0,
+                cut_behind_scan: state.resolved.iter().map(|resolved| resolved.records).sum(),
                 prefix: state.next_row,
-                ahead_records: state.resolved.iter().map(|resolved| resolved.records).sum(),
+                is_counting: false,
                 counts: state.counts,
                 start: state.starts.iter().flatten().map(|(_, seq)| seq.0).sum(),
                 gaps: state.gaps.clone(),

@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::lane_state::OpenGap;
 use crate::log::{GapReason, Scope};
 use crate::sink::{GapRecord, Rows};
-use crate::units::{PartitionId, Row, RowRange};
+use crate::units::{PartitionId, Row};
 
 impl Core {
     /// Retention has removed rows of a partition. Lanes are told at once, also those that do not read because their
@@ -24,51 +24,45 @@ impl Core {
 
     pub(super) fn check_expired(&mut self, index: u32, now: Moment) {
         let Some(lane) = self.lane(index) else { return };
-        let expired = self.parts.get(usize::from(lane.partition.0)).map_or(Row(0), |part| part.expired);
+        let (expired, reason) = self.expired_before(lane.partition);
         let held = lane.read_after.is_some_and(|after| now.instant < after);
-        if lane.place != Place::Job && !held && lane.ledger.prefix() < expired {
-            self.find_gap(index, expired, GapReason::Retention);
+        if lane.place != Place::Job && !held && lane.ledger.has_unsettled_before(expired) {
+            self.find_gap(index, expired, reason);
         }
     }
 
-    /// Rows before `end` are gone for this lane: finds out how many of them were its sink's. False while an attempt for
-    /// some of them is under way.
-    pub(super) fn find_gap(&mut self, index: u32, end: Row, reason: GapReason) -> bool {
-        let Some(lane) = self.lane(index) else { return false };
-        let Some(measured) = lane.ledger.gap_end(end) else { return false };
-        let rows = RowRange { start: lane.ledger.prefix(), end: measured };
+    /// Rows before `end` are gone for this lane: finds out how many of them were its sink's.
+    pub(super) fn find_gap(&mut self, index: u32, end: Row, reason: GapReason) {
+        let Some(lane) = self.lane(index) else { return };
+        let measured = lane.ledger.gap_end(end);
         self.drop_stash(index);
-        self.queue_job(index, Job::Measure { rows, reason });
-        true
+        self.queue_job(index, Job::Measure { end, measured, reason });
     }
 
-    /// The answer: how many records of the sink lie before the end of the gap.
+    /// The answer: how many records of the sink lie before `measured`.
     pub(super) fn close_gap(
         &mut self,
         index: u32,
-        rows: RowRange,
+        measured: Row,
         reason: GapReason,
-        before_end: u64,
+        before_measured: u64,
         now: Moment,
     ) {
         let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else { return };
-        if lane.ledger.gap_end(rows.end) == Some(rows.end) {
-            let settled = lane.starts.total() + lane.ledger.counts().settled();
-            let before_prefix = settled.saturating_sub(lane.ledger.ahead_records());
-            let one_org = matches!(&sink.spec.scope, Scope::Orgs(orgs) if orgs.len() == 1);
-            let told = lane.ledger.gaps().len();
-            let committable = lane.ledger.close_gap(rows.end, reason, before_prefix, before_end, one_org);
-            if let Some(committable) = &committable {
-                lane.commit(committable);
-            }
-            if lane.ledger.gaps().len() > told {
-                tracing::warn!(sink = %sink.label, start = rows.start.0, end = rows.end.0, reason = reason.name(),
-                    "records can no longer be delivered to a sink: it will be told of the gap");
-            }
-            self.mark_dirty(index, now);
+        let one_org = matches!(&sink.spec.scope, Scope::Orgs(orgs) if orgs.len() == 1);
+        let (expired, lost) = (lane.ledger.counts().expired, lane.ledger.counts().lost);
+        let committable = lane.ledger.close_gap(measured, reason, lane.starts.total(), before_measured, one_org);
+        if let Some(committable) = &committable {
+            lane.commit(committable);
         }
-        self.offer(index, now);
+        let counts = lane.ledger.counts();
+        let records = (counts.expired - expired) + (counts.lost - lost);
+        if records > 0 {
+            tracing::warn!(sink = %sink.label, records, end = measured.0, reason = reason.name(),
+                "records can no longer be delivered to a sink: it will be told of the gap");
+        }
+        self.mark_dirty(index, now);
     }
 
     /// Sends the lane's first gap as a record of its own.

@@ -23,7 +23,7 @@ impl Core {
                 Some(Job::Read { from, max_bytes }) => {
                     Action::Read(id, ReadSpec { partition, from, scope, max_bytes })
                 }
-                Some(Job::Measure { rows, .. }) => Action::Measure(id, partition, scope, rows.end),
+                Some(Job::Measure { measured, .. }) => Action::Measure(id, partition, scope, measured),
             };
             self.running_jobs += 1;
             self.actions.push(action);
@@ -50,9 +50,7 @@ impl Core {
             }
             Ok(Slice::Gap { rows, reason }) => {
                 self.note_read(id.index);
-                if !self.find_gap(id.index, rows.end, reason) {
-                    self.offer(id.index, now);
-                }
+                self.find_gap(id.index, rows.end, reason);
             }
             Ok(Slice::NotYet) => {
                 self.note_read(id.index);
@@ -141,9 +139,19 @@ impl Core {
     }
 
     pub(super) fn measured(&mut self, id: LaneId, result: Result<u64, AppendFault>, now: Moment) {
-        let Some(Job::Measure { rows, reason }) = self.job_done(id) else { return };
+        let Some(Job::Measure { end, measured, reason }) = self.job_done(id) else { return };
         match result {
-            Ok(before_end) => self.close_gap(id.index, rows, reason, before_end, now),
+            Ok(before_measured) => {
+                // Attempts may have ended meanwhile: then what is to be counted is another range.
+                let is_still_so = self.lane(id.index).is_some_and(|lane| lane.ledger.gap_end(end) == measured);
+                if is_still_so {
+                    self.close_gap(id.index, measured, reason, before_measured, now);
+                } else {
+                    self.find_gap(id.index, end, reason);
+                }
+                self.check_expired(id.index, now);
+                self.offer(id.index, now);
+            }
             Err(fault) => self.read_failed(id.index, &fault.to_string(), now),
         }
     }

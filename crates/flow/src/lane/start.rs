@@ -117,7 +117,7 @@ impl Core {
         }
         let Target::Ready(target) = &sink.spec.target else { return Turn::Done };
         let (shape, is_troubled) = (target.shape(), sink.troubled);
-        let expired = self.parts.get(usize::from(partition.0)).map_or(Row(0), |part| part.expired);
+        let (expired, reason) = self.expired_before(partition);
         let Some(lane) = self.lane(index) else { return Turn::Done };
         if !lane.has_work(sink.spec.lane_concurrency) {
             return Turn::Done;
@@ -126,13 +126,15 @@ impl Core {
             self.tell_gap(index, now);
             return Turn::Done;
         }
-        if lane.ledger.prefix() < expired && self.find_gap(index, expired, GapReason::Retention) {
+        if lane.ledger.has_unsettled_before(expired) {
+            self.find_gap(index, expired, reason);
             return Turn::Done;
         }
         let Some(lane) = self.lane(index) else { return Turn::Done };
         let waiting = lane.ledger.first_waiting();
         let room = self.memory.room(is_troubled);
-        let needed = waiting.map_or(shape.max_bytes.min(LEAST_ROOM), |waiting| waiting.bytes as usize);
+        let least = shape.max_bytes.min(LEAST_ROOM);
+        let needed = waiting.map_or(least, |waiting| waiting.bytes as usize);
         let stashed = lane.stash.as_ref().map_or(0, |stash| stash.charged);
         if room.saturating_add(stashed) < needed && !self.memory.is_idle(is_troubled) {
             if is_troubled && self.memory.room(false) >= needed {
@@ -149,12 +151,7 @@ impl Core {
         };
         match self.gather(index, from, limit, waiting.is_some()) {
             Gathered::OnDisk(row) => self.read_from_disk(index, row, &shape),
-            Gathered::Gap(rows, reason) => {
-                if !self.find_gap(index, rows.end, reason) {
-                    // An attempt for a part of these rows is still under way; its end brings the lane back here.
-                    self.set_place(index, Place::Idle);
-                }
-            }
+            Gathered::Gap(rows, reason) => self.find_gap(index, rows.end, reason),
             Gathered::Nothing { next, caught_up } => {
                 self.found_nothing(index, waiting.map(|w| w.rows), next, caught_up, now)
             }

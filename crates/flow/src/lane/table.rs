@@ -12,7 +12,7 @@ use crate::lane_state::{LaneState, SinkId};
 use crate::ledger::{Committable, Ledger};
 use crate::sink::{Cause, LaneId, Unconfirmed};
 use crate::status::LastError;
-use crate::units::{PartitionId, Row, RowRange};
+use crate::units::{PartitionId, Row};
 
 /// One sink's deliveries from one partition. Ten thousand of them are usual: see the size test.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ pub(super) enum Place {
 pub(super) enum Job {
     /// Records from this row on.
     Read { from: Row, max_bytes: usize },
-    /// How many records lie before the end of these unreadable rows.
-    Measure { rows: RowRange, reason: crate::log::GapReason },
+    /// Nothing before `end` can be read: how many records lie before `measured`?
+    Measure { end: Row, measured: Row, reason: crate::log::GapReason },
 }
 
 impl Lane {
@@ -124,6 +124,12 @@ impl Lane {
             debug_assert!(committable.next_row() >= self.next_row, "a cursor never goes back");
             self.next_row = self.next_row.max(committable.next_row());
         }
+    }
+
+    /// Whether it still delivers what it had to read from disk.
+    pub(super) fn is_behind(&self) -> bool {
+        let is_done = self.caught_up && self.ledger.first_waiting().is_none() && self.ledger.in_flight() == 0;
+        self.behind && !is_done
     }
 
     /// Whether there is something to send that may be sent now, but for what its sink says.

@@ -1,6 +1,8 @@
 //! Rows that can no longer be read: how they are counted, and that the sink is told of them.
 
-use super::{Committable, Ledger, TileState};
+use smallvec::SmallVec;
+
+use super::{Committable, Ledger, Tile, TileState};
 use crate::lane_state::OpenGap;
 use crate::log::GapReason;
 use crate::sink::TicketId;
@@ -10,27 +12,28 @@ use crate::units::{Row, RowRange, Seq};
 const MAX_GAPS: usize = 16;
 
 impl Ledger {
-    /// Up to which row the gap that ends at `end` has to be counted: `end`, or the end of a settled tile around it.
-    /// `None` while an attempt for rows before `end` is under way: its outcome decides whether they are missing.
-    pub(crate) fn gap_end(&self, end: Row) -> Option<Row> {
-        let mut measured = end;
-        for tile in self.tiles.iter().filter(|tile| tile.rows.start < end) {
-            match tile.state {
-                TileState::InFlight => return None,
-                TileState::Resolved => measured = measured.max(tile.rows.end),
-                TileState::Waiting | TileState::Refused => {}
-            }
-        }
-        Some(measured)
+    /// Whether something that is neither settled nor under way lies before `end`.
+    pub(crate) fn has_unsettled_before(&self, end: Row) -> bool {
+        let is_waiting = |tile: &Tile| matches!(tile.state, TileState::Waiting | TileState::Refused);
+        self.scan < end || self.tiles.iter().any(|tile| tile.rows.start < end && is_waiting(tile))
     }
 
-    /// Closes everything before `measured` (from [`Ledger::gap_end`]) as unreadable. `before_prefix` and
-    /// `before_measured` say how many records of the sink lie before the prefix and before `measured`.
+    /// Up to which row the gap that ends at `end` has to be counted: `end`, or the end of a tile around it that is
+    /// settled or under way.
+    pub(crate) fn gap_end(&self, end: Row) -> Row {
+        let is_kept = |tile: &&Tile| matches!(tile.state, TileState::InFlight | TileState::Resolved);
+        let around = self.tiles.iter().filter(is_kept).filter(|tile| tile.rows.start < end);
+        around.map(|tile| tile.rows.end).max().map_or(end, |around| around.max(end))
+    }
+
+    /// Closes everything before `measured` (from [`Ledger::gap_end`]) as unreadable, but for what is under way: the
+    /// outcome of such an attempt decides about its own rows. `before_measured` says how many records of the sink lie
+    /// before `measured`, `begin` how many of those lie before the lane's start.
     pub(crate) fn close_gap(
         &mut self,
         measured: Row,
         reason: GapReason,
-        before_prefix: u64,
+        begin: u64,
         before_measured: u64,
         is_one_org: bool,
     ) -> Option<Committable> {
@@ -38,14 +41,12 @@ impl Ledger {
         if measured <= start {
             return None;
         }
-        let settled: u64 = self
-            .ahead()
-            .filter(|resolved| resolved.rows.end <= measured)
-            .map(|resolved| resolved.records)
-            .sum();
-        let count = before_measured.saturating_sub(before_prefix).saturating_sub(settled);
-        self.recut(|tile| tile.rows.start < measured);
-        self.tiles.retain(|tile| tile.state != TileState::Resolved || tile.rows.end > measured);
+        let before_start = (begin + self.counts.settled()).saturating_sub(self.ahead_records());
+        self.recut(|tile| tile.rows.start < measured && tile.state != TileState::InFlight);
+        let kept: u64 =
+            self.tiles.iter().filter(|tile| tile.rows.end <= measured).map(|tile| u64::from(tile.records)).sum();
+        let count = before_measured.saturating_sub(before_start).saturating_sub(kept);
+        self.resolve_holes(start, measured, count);
         self.scan = self.scan.max(measured);
         self.skip_tiles();
         if count > 0 {
@@ -53,10 +54,29 @@ impl Ledger {
                 GapReason::Retention => self.counts.expired += count,
                 GapReason::Corruption => self.counts.lost += count,
             }
-            let seqs = is_one_org.then_some((Seq(before_prefix), Seq(before_measured.saturating_sub(1))));
+            let seqs = is_one_org.then_some((Seq(before_start), Seq(before_measured.saturating_sub(1))));
             self.add_gap(OpenGap { rows: RowRange { start, end: measured }, seqs, count, reason });
         }
         self.settle_prefix()
+    }
+
+    /// Lays settled tiles over what is in no tile. Which of the holes the `count` records were in is not known, and does
+    /// not matter: the holes are settled together.
+    fn resolve_holes(&mut self, start: Row, end: Row, count: u64) {
+        let mut holes: SmallVec<[RowRange; 4]> = SmallVec::new();
+        let mut at = start;
+        for tile in self.tiles.iter().filter(|tile| tile.rows.start < end) {
+            holes.push(RowRange { start: at, end: tile.rows.start });
+            at = at.max(tile.rows.end);
+        }
+        holes.push(RowRange { start: at, end });
+        let mut records = u32::try_from(count).unwrap_or(u32::MAX);
+        for rows in holes.into_iter().filter(|rows| !rows.is_empty()) {
+            let tile = Tile { rows, number: 0, records, bytes: 0, attempts: 0, state: TileState::Resolved };
+            records = 0;
+            let place = self.tiles.partition_point(|other| other.rows.start < rows.start);
+            self.tiles.insert(place, tile);
+        }
     }
 
     /// The next gap to tell, unless one is being told.

@@ -73,6 +73,10 @@ impl State {
         if let Some(fault) = fault {
             return Err(OwnerFault::State { partition, fault });
         }
+        let unknown = io.unknown_rows();
+        for org in state.orgs.values_mut() {
+            org.next += unknown;
+        }
         let start = state.window.start(Row(state.next_row));
         io.replay_rows(start, &mut |block| {
             let base = block.header().base_row.0;

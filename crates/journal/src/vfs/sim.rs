@@ -165,7 +165,10 @@ impl SimVfs {
     fn change<T>(&self, act: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.0.lock();
         state.changes += 1;
-        if state.dead || state.due(|f| matches!(f, Fault::Die(_)), |f| if let Fault::Die(n) = f { Some(n) } else { None }) {
+        if state.dead
+            || state
+                .due(|f| matches!(f, Fault::Die(_)), |f| if let Fault::Die(n) = f { Some(n) } else { None })
+        {
             state.dead = true;
             return Err(io::Error::other("the simulated process is dead"));
         }
@@ -203,7 +206,8 @@ impl State {
     }
 
     fn used(&self) -> u64 {
-        let linked: BTreeSet<usize> = self.folders.values().flat_map(|f| f.current.values().copied()).collect();
+        let linked: BTreeSet<usize> =
+            self.folders.values().flat_map(|f| f.current.values().copied()).collect();
         linked.iter().filter_map(|n| self.nodes.get(*n)).map(|n| n.current.len() as u64).sum()
     }
 
@@ -415,8 +419,7 @@ impl VfsFile for SimFile {
         if state.dead || state.generation != self.generation {
             return Err(io::Error::other("the simulated process is dead"));
         }
-        if state
-            .due(|f| matches!(f, Fault::Read(_)), |f| if let Fault::Read(n) = f { Some(n) } else { None })
+        if state.due(|f| matches!(f, Fault::Read(_)), |f| if let Fault::Read(n) = f { Some(n) } else { None })
         {
             return Err(eio());
         }
@@ -431,8 +434,10 @@ impl VfsFile for SimFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.with(|state, node| {
-            let fails = state
-                .due(|f| matches!(f, Fault::Write(_)), |f| if let Fault::Write(n) = f { Some(n) } else { None });
+            let fails = state.due(
+                |f| matches!(f, Fault::Write(_)),
+                |f| if let Fault::Write(n) = f { Some(n) } else { None },
+            );
             let taken = if fails { bytes.get(..bytes.len() / 2).unwrap_or_default() } else { bytes };
             let old = state.nodes.get(node).map_or(0, |n| n.current.len() as u64);
             state.room_for((offset + taken.len() as u64).saturating_sub(old))?;
@@ -459,8 +464,10 @@ impl VfsFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         self.with(|state, node| {
-            let fails = state
-                .due(|f| matches!(f, Fault::Sync(_)), |f| if let Fault::Sync(n) = f { Some(n) } else { None });
+            let fails = state.due(
+                |f| matches!(f, Fault::Sync(_)),
+                |f| if let Fault::Sync(n) = f { Some(n) } else { None },
+            );
             let mut coin = Coin(state.changes.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, 50);
             let node = state.nodes.get_mut(node).ok_or_else(missing)?;
             for change in std::mem::take(&mut node.pending) {

@@ -32,9 +32,9 @@ pub async fn run(args: IngestArgs, environment: BTreeMap<String, String>) -> any
             return Ok(fault.exit);
         }
     };
-    let grant = core
-        .grant(&args.producer)
-        .with_context(|| format!("there is no producer `{}` in {}", args.producer, args.config.config.display()))?;
+    let grant = core.grant(&args.producer).with_context(|| {
+        format!("there is no producer `{}` in {}", args.producer, args.config.config.display())
+    })?;
     let mut report = FeedReport::default();
     let mut told = |line: u64, rejection: &event::reject::Rejection| {
         eprintln!("line {line}: {} {}", rejection.code, rejection.message);
@@ -50,7 +50,10 @@ pub async fn run(args: IngestArgs, environment: BTreeMap<String, String>) -> any
     core.shut_down().await?;
     if args.json {
         let FeedReport { lines, accepted, duplicates, rejected } = report;
-        println!("{}", json!({"lines": lines, "accepted": accepted, "duplicates": duplicates, "rejected": rejected}));
+        println!(
+            "{}",
+            json!({"lines": lines, "accepted": accepted, "duplicates": duplicates, "rejected": rejected})
+        );
     } else {
         println!(
             "{} lines: {} stored, {} duplicates, {} refused",

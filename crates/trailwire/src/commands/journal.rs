@@ -112,7 +112,11 @@ fn verify(folder: &Path, json: bool) -> anyhow::Result<Exit> {
         for finding in &findings {
             println!("{}: {}", finding.file, finding.text);
         }
-        println!("\n{} findings. `trailwire journal repair {}` shows what giving them up would lose.", findings.len(), folder.display());
+        println!(
+            "\n{} findings. `trailwire journal repair {}` shows what giving them up would lose.",
+            findings.len(),
+            folder.display()
+        );
     }
     Ok(if findings.is_empty() { Exit::Success } else { Exit::Damaged })
 }
@@ -130,7 +134,10 @@ fn repair(folder: &Path, accept_loss: bool, json: bool) -> anyhow::Result<Exit> 
 
 fn print_report(report: &InspectReport) {
     println!("journal {} (format {}), {} partitions", report.log_id, report.format, report.partitions.len());
-    println!("{:>9} {:>10} {:>10} {:>9} {:>8} {:>14} {:>6}", "partition", "oldest row", "next row", "segments", "orgs", "bytes", "damage");
+    println!(
+        "{:>9} {:>10} {:>10} {:>9} {:>8} {:>14} {:>6}",
+        "partition", "oldest row", "next row", "segments", "orgs", "bytes", "damage"
+    );
     for partition in &report.partitions {
         println!(
             "{:>9} {:>10} {:>10} {:>9} {:>8} {:>14} {:>6}",
@@ -149,7 +156,10 @@ fn print_report(report: &InspectReport) {
         }
         for loss in &partition.losses {
             let rows = loss.rows();
-            println!("partition {}: rows {} to {} were declared lost", partition.partition, rows.start, rows.end);
+            println!(
+                "partition {}: rows {} to {} were declared lost",
+                partition.partition, rows.start, rows.end
+            );
         }
     }
 }
@@ -170,6 +180,8 @@ fn print_summary(summary: &RepairSummary, accept_loss: bool) {
     if summary.losses.is_empty() && summary.mended.is_empty() {
         println!("There is nothing to repair.");
     } else if !summary.changed && !accept_loss {
-        println!("Nothing was changed. Add --accept-loss to give this up; every sink is then told of the gap.");
+        println!(
+            "Nothing was changed. Add --accept-loss to give this up; every sink is then told of the gap."
+        );
     }
 }

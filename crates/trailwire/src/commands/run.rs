@@ -59,7 +59,8 @@ pub async fn run(args: RunArgs, environment: BTreeMap<String, String>) -> anyhow
 }
 
 fn read_stdin(daemon: &Daemon, producer: &str) -> anyhow::Result<()> {
-    let grant = daemon.core().grant(producer).with_context(|| format!("there is no producer `{producer}`"))?;
+    let grant =
+        daemon.core().grant(producer).with_context(|| format!("there is no producer `{producer}`"))?;
     let intake = Arc::clone(daemon.core().intake());
     tokio::spawn(async move {
         let mut report = FeedReport::default();

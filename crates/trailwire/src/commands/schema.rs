@@ -14,7 +14,10 @@ pub fn run(of: SchemaOf) -> Exit {
         SchemaOf::Sinks => "sinks.schema.json",
         SchemaOf::SharedSinks => "shared_sinks.schema.json",
     };
-    config::schemas(&types()).iter().find(|schema| schema.name == file).map_or(Exit::Failure, |schema| print(&schema.text))
+    config::schemas(&types())
+        .iter()
+        .find(|schema| schema.name == file)
+        .map_or(Exit::Failure, |schema| print(&schema.text))
 }
 
 fn print(text: &str) -> Exit {

@@ -21,7 +21,9 @@ use crate::run::owner_text;
 pub async fn run(command: &SinksCommand, environment: &BTreeMap<String, String>) -> anyhow::Result<Exit> {
     match command {
         SinksCommand::List { config, json } => Ok(list(config, *json, environment)),
-        SinksCommand::Status { config, admin, json } => status(config, admin.as_deref(), *json, environment).await,
+        SinksCommand::Status { config, admin, json } => {
+            status(config, admin.as_deref(), *json, environment).await
+        }
     }
 }
 
@@ -30,7 +32,10 @@ fn list(config: &ConfigArgs, as_json: bool, environment: &BTreeMap<String, Strin
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    let good = loaded.sinks.iter().map(|sink| (owner_text(sink.owner.as_ref()), sink.name.clone(), sink.sink_type, "ready"));
+    let good = loaded
+        .sinks
+        .iter()
+        .map(|sink| (owner_text(sink.owner.as_ref()), sink.name.clone(), sink.sink_type, "ready"));
     let broken = loaded.broken.iter().map(|sink| {
         let name = sink.name.clone().unwrap_or_else(|| "(whole file)".to_owned());
         (owner_text(sink.owner.as_ref()), name, "", "blocked by its settings")
@@ -39,7 +44,9 @@ fn list(config: &ConfigArgs, as_json: bool, environment: &BTreeMap<String, Strin
     if as_json {
         let sinks: Vec<Value> = rows
             .iter()
-            .map(|(org, name, kind, state)| json!({"org": org, "name": name, "type": kind, "settings": state}))
+            .map(
+                |(org, name, kind, state)| json!({"org": org, "name": name, "type": kind, "settings": state}),
+            )
             .collect();
         println!("{}", json!({ "sinks": sinks }));
     } else {
@@ -87,8 +94,13 @@ async fn ask(url: &str, token: Option<&str>) -> anyhow::Result<Value> {
         headers.insert(AUTHORIZATION, value);
     }
     let target = uri.path_and_query().cloned().context("the URL has no path")?;
-    let request =
-        egress::Request { method: Method::GET, target, headers, body: Bytes::new(), timeout: Duration::from_secs(10) };
+    let request = egress::Request {
+        method: Method::GET,
+        target,
+        headers,
+        body: Bytes::new(),
+        timeout: Duration::from_secs(10),
+    };
     let reply = endpoint
         .send(request)
         .await
@@ -108,10 +120,11 @@ fn print(page: &Value) {
         let text = |key: &str| sink.get(key).and_then(Value::as_str).unwrap_or("*").to_owned();
         let number = |key: &str| sink.get(key).and_then(Value::as_u64).unwrap_or(0);
         let lag = sink.get("lag_seconds").and_then(Value::as_f64).unwrap_or(0.0);
-        let error = sink.get("last_error").filter(|error| !error.is_null()).map_or_else(String::new, |error| {
-            let part = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-            format!("{}; {}", part("what"), part("remedy"))
-        });
+        let error =
+            sink.get("last_error").filter(|error| !error.is_null()).map_or_else(String::new, |error| {
+                let part = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+                format!("{}; {}", part("what"), part("remedy"))
+            });
         println!(
             "{:<38} {:<20} {:<12} {:>10} {:>10} {:>7.1}s {error}",
             text("org"),

@@ -62,7 +62,7 @@ Where to look
 
 What to try
   send an event of your own, then `s`
-    curl -sS {ingest}/v1/events -H 'authorization: Bearer {PRODUCER_TOKEN}' -d '{{\"id\":\"mine-1\",\"time\":\"{now}\",\"org_id\":\"{org}\",\"request\":{{\"method\":\"GET\",\"path\":\"/rest/api/3/issue/SECRET-1\"}},\"response\":{{\"status\":200}}}}'
+    curl -sS {ingest}/v1/events -H 'authorization: Bearer {PRODUCER_TOKEN}' -H 'content-type: application/json' -d '{{\"id\":\"mine-1\",\"time\":\"{now}\",\"org_id\":\"{org}\",\"request\":{{\"method\":\"GET\",\"path\":\"/rest/api/3/issue/SECRET-1\"}},\"response\":{{\"status\":200}}}}'
   stop the receiver with `x`, send, see `pending` and `lag_seconds` grow with `s`, start it again with `x`
   kill it and go on where it was
     kill -9 {pid}; trailwire demo --data {folder}

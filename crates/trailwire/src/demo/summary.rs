@@ -74,7 +74,8 @@ impl Summary {
     /// Puts together what producer, daemon and receiver say.
     pub(super) fn of(sample: &Sample, intake: Intake, status: &Value, receiver: &Receiver) -> Self {
         let report = receiver.report();
-        let lines = sinks(status).map(|sink| line(sample, sink, &report)).collect();
+        let mut lines: Vec<Line> = sinks(status).map(|sink| line(sample, sink, &report)).collect();
+        lines.sort_by(|a, b| a.org.cmp(&b.org));
         Self { intake, lines, complaints: report.complaints() }
     }
 

@@ -72,7 +72,11 @@ fn keep_last_good(fresh: &mut Configuration, before: &Configuration) {
         let old: Vec<_> = before.sinks.iter().filter(may_be).cloned().collect();
         for sink in &old {
             let org = owner_text(sink.owner.as_ref());
-            tracing::warn!(org, sink = sink.name, "its new settings cannot be used: it goes on with the old ones");
+            tracing::warn!(
+                org,
+                sink = sink.name,
+                "its new settings cannot be used: it goes on with the old ones"
+            );
         }
         let has_old = !old.is_empty();
         kept.extend(old);

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use api::budget::Budget;
-use api::status::{
-    JournalStatus, MemoryStatus, OrgText, PartitionStatus, SinkError, SinkState, SinkStatus, Status, StatusSource, Time,
-};
+use api::status::{JournalStatus, MemoryStatus, PartitionStatus, SinkStatus, Status, StatusSource};
 use config::Memory;
 use flow::PartitionId;
 use flow::clock::{Clock, Moment};
@@ -62,8 +60,6 @@ impl Source {
             }
         };
         let in_flight = self.lanes.counters().await.map_or(0, |(_, bytes)| bytes);
-        let counters = self.log.counters();
-        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let partitions = (0..u16::try_from(self.reader.partitions()).unwrap_or(u16::MAX))
             .map(|id| PartitionStatus {
                 id,
@@ -76,17 +72,14 @@ impl Source {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             log_id: self.log_id.clone(),
-            uptime_seconds: self.clock.now().instant.saturating_duration_since(self.started.instant).as_secs(),
+            uptime_seconds: self
+                .clock
+                .now()
+                .instant
+                .saturating_duration_since(self.started.instant)
+                .as_secs(),
             partitions,
-            journal: JournalStatus {
-                appends: read(&counters.blocks),
-                syncs: read(&counters.syncs),
-                bytes: read(&counters.bytes),
-                rows: read(&counters.rows),
-                duplicates: read(&counters.duplicates),
-                id_reused: read(&counters.reused),
-                block_rows: api::status::Histogram::default(),
-            },
+            journal: JournalStatus::new(self.log.counters()),
             memory: self.memory(in_flight),
             unknown_members: Vec::new(),
             sinks,
@@ -94,7 +87,11 @@ impl Source {
     }
 
     fn memory(&self, in_flight: usize) -> Vec<MemoryStatus> {
-        let part = |part, used: usize, limit: u64| MemoryStatus { part, used_bytes: used as u64, limit_bytes: limit };
+        let part = |part, used: usize, limit: u64| MemoryStatus {
+            part,
+            used_bytes: used as u64,
+            limit_bytes: limit,
+        };
         vec![
             part("tail", self.log.tail_bytes(), self.limits.tail),
             part("in_flight", in_flight, self.limits.in_flight),
@@ -116,42 +113,5 @@ impl StatusSource for Source {
 
 fn sink(status: lanes::SinkStatus) -> SinkStatus {
     let scope = status.org.clone().map_or(Scope::All, Scope::one);
-    SinkStatus {
-        org: status.org.map(OrgText),
-        name: status.name,
-        kind: status.kind.to_owned(),
-        state: match status.state {
-            lanes::SinkState::Live => SinkState::Live,
-            lanes::SinkState::CatchingUp => SinkState::CatchingUp,
-            lanes::SinkState::BackingOff => SinkState::BackingOff,
-            lanes::SinkState::Blocked => SinkState::Blocked,
-            lanes::SinkState::Paused => SinkState::Paused,
-            lanes::SinkState::Removed => SinkState::Removed,
-        },
-        stamped: status.stamped,
-        start: status.start,
-        delivered: status.counts.delivered,
-        filtered: status.counts.filtered,
-        grouped: status.counts.grouped,
-        dead_lettered: status.counts.dead_lettered,
-        discarded: status.counts.discarded,
-        expired: status.counts.expired,
-        lost: status.counts.lost,
-        pending: status.pending,
-        pending_bytes: status.pending_bytes,
-        open_gaps: status.open_gaps,
-        next_attempt: status.next_attempt.map(Time),
-        in_flight: status.in_flight,
-        retries: status.retries,
-        #[allow(clippy::cast_precision_loss, reason = "a lag in milliseconds is far below 2^53")]
-        lag_seconds: status.lag_ms as f64 / 1000.0,
-        last_success: status.last_success.map(Time),
-        last_error: status.last_error.map(|error| SinkError {
-            what: error.cause.what,
-            remedy: error.cause.remedy,
-            code: error.cause.code,
-            at: Some(Time(error.at)),
-        }),
-        scope,
-    }
+    SinkStatus::new(status, scope)
 }

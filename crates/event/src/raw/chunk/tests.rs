@@ -4,7 +4,7 @@ use super::*;
 
 /// The same function byte by byte.
 fn classify_plainly(chunk: &[u8; WIDTH]) -> Masks {
-    let mut masks = Masks { stop: 0, odd: 0, suspect: 0 };
+    let mut masks = Masks { stop: 0, odd: 0, suspect: 0, not_ascii: 0 };
     for (place, &byte) in chunk.iter().enumerate() {
         let bit = 1u32 << place;
         if byte == b'"' || byte == b'\\' || byte < 0x20 {
@@ -15,6 +15,9 @@ fn classify_plainly(chunk: &[u8; WIDTH]) -> Masks {
         }
         if byte == b'J' || byte == b'T' {
             masks.suspect |= bit;
+        }
+        if !byte.is_ascii() {
+            masks.not_ascii |= bit;
         }
     }
     masks
