@@ -20,7 +20,7 @@ use super::process::Usage;
 use crate::generate::{Generator, Spec, utc};
 
 /// Command line of the load process. It prints `ready` when it has made its events, waits for a line, runs, and prints
-/// an [`Outcome`] as JSON.
+/// its outcome as JSON.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The daemon's ingest URL.
