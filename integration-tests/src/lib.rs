@@ -1,1 +1,14 @@
-//! Empty until its code arrives.
+//! What the tests of the whole product share: building and starting the binary, a plain HTTP client, a load of events
+//! with canaries, and a judge of what came out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "test code: a failure is a failed test"
+)]
+
+pub mod binary;
+pub mod canary;
+pub mod daemon;
+pub mod http;
+pub mod workspace;

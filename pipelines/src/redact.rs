@@ -100,7 +100,11 @@ impl Work {
         let (actor, client) = (&mut event.actor, &mut event.client);
         self.keep_also(&mut actor.account_id, MAX_ID, b"|");
         let unknown = Some("unknown");
-        self.word(&mut actor.acting_as, &["app", "user_offline", "user", "user_interactive", "unknown"], unknown);
+        self.word(
+            &mut actor.acting_as,
+            &["app", "user_offline", "user", "user_interactive", "unknown"],
+            unknown,
+        );
         self.word(
             &mut actor.credential,
             &[
@@ -254,8 +258,28 @@ impl Work {
     #[inline]
     fn method(&mut self, method: &mut Text<'_>) {
         const METHODS: [&str; 23] = [
-            "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY", "PROPFIND",
-            "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "PURGE", "LINK", "UNLINK",
+            "GET",
+            "POST",
+            "PUT",
+            "DELETE",
+            "PATCH",
+            "HEAD",
+            "OPTIONS",
+            "CONNECT",
+            "TRACE",
+            "QUERY",
+            "PROPFIND",
+            "PROPPATCH",
+            "MKCOL",
+            "COPY",
+            "MOVE",
+            "LOCK",
+            "UNLOCK",
+            "REPORT",
+            "SEARCH",
+            "PURGE",
+            "LINK",
+            "UNLINK",
             "MERGE",
         ];
         if matches!(method.escaped_bytes(), b"" | b"GET" | b"POST" | b"PUT" | b"DELETE") {

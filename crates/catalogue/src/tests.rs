@@ -25,7 +25,11 @@ fn a_number_is_a_version_only_behind_its_root() {
     assert!(is_version_of(b"api", b"3") && is_version_of(b"api", b"2") && is_version_of(b"agile", b"1.0"));
     assert!(!is_literal(b"3") && !is_literal(b"2") && !is_literal(b"1.0"));
     assert!(!is_version_of(b"issue", b"3") && !is_version_of(b"api", b"4") && !is_version_of(b"api 3", b""));
-    assert!(!is_version_of(&[b'x'; 100], b"3") && !is_version_of(b"api", &[b'3'; 100]) && !is_version_of(b"", b""));
+    assert!(
+        !is_version_of(&[b'x'; 100], b"3")
+            && !is_version_of(b"api", &[b'3'; 100])
+            && !is_version_of(b"", b"")
+    );
     assert!(is_literal(b"latest") && is_literal(b"v2"));
 }
 

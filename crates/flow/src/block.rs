@@ -16,7 +16,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-pub use build::{RowFacts, RowsBuilder, control_block};
+pub use build::{RowFacts, RowsBuilder, control_block, set_epoch};
 pub use parse::{Block, BlockFault, Header, RowEntry, RunEntry, parse_header};
 
 /// "TWB1", read as a little-endian number.

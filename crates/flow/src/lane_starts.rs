@@ -19,6 +19,14 @@ impl Starts {
         Self { first: starts.iter().cloned().collect(), replay: false }
     }
 
+    /// As the durable state holds it, ordered by organisation.
+    #[must_use]
+    pub fn list(&self) -> Vec<(OrgId, Seq)> {
+        let mut list: Vec<_> = self.first.iter().map(|(org, seq)| (org.clone(), *seq)).collect();
+        list.sort_unstable();
+        list
+    }
+
     /// Of a lane that repeats a range: it states no previous seq.
     #[must_use]
     pub fn replay() -> Self {

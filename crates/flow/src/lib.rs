@@ -8,15 +8,32 @@
 //!
 //! What this crate must not know: files (that is `journal`), HTTP, JSON, YAML, any particular sink.
 
+pub mod backoff;
 pub mod block;
 pub mod clock;
+pub mod dead_letters;
+mod fields;
+pub mod ingress;
+pub mod lane;
 pub mod lane_starts;
 pub mod lane_state;
+pub mod ledger;
+pub mod limits;
+pub mod local;
 pub mod log;
+pub mod memory;
 pub mod orgs;
+pub mod partition;
 pub mod prepared;
 pub mod segment;
 pub mod sink;
+pub mod status;
+pub mod tail;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod units;
 
 pub use units::{LogPos, PartitionId, Row, Seq};
+
+/// The names of this crate's fail points.
+pub const FAIL_POINTS: &[&str] = &["owner::sync::before", "owner::sync::after", "owner::answer::before"];

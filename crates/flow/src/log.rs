@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 
 use crate::block::Block;
 use crate::prepared::Prepared;
-use crate::segment::Refusal;
 pub use crate::segment::ReadError;
+use crate::segment::Refusal;
 use crate::units::{LogPos, PartitionId, Row, RowRange};
 
 /// Which organisations' records a lane is about.
@@ -154,7 +154,11 @@ pub enum AppendFault {
 pub trait LogBackend: Send + Sync + 'static {
     /// Queues rows to the owner of `partition`; resolves when they are durable (duplicates: when the block of the
     /// group in which they were examined is durable).
-    fn append(&self, partition: PartitionId, rows: Prepared) -> BoxFuture<'static, Result<Position, AppendFault>>;
+    fn append(
+        &self,
+        partition: PartitionId,
+        rows: Prepared,
+    ) -> BoxFuture<'static, Result<Position, AppendFault>>;
 
     /// Queues the state of lanes to the same owner; resolves when it is durable.
     fn record(
@@ -171,6 +175,17 @@ pub trait LogBackend: Send + Sync + 'static {
 
     /// Counts from footers, indexes and tail; reads no record.
     fn extent(&self, partition: PartitionId, scope: &Scope, from: Row) -> Extent;
+
+    /// The next seq of every organisation of `scope` that has records in the partition, and the row at that moment:
+    /// where a new lane begins.
+    fn org_seqs(
+        &self,
+        partition: PartitionId,
+        scope: Scope,
+    ) -> BoxFuture<'static, Result<(Row, Vec<(OrgId, crate::units::Seq)>), AppendFault>>;
+
+    /// The oldest row that can still be read, and why older ones cannot.
+    fn oldest(&self, partition: PartitionId) -> (Row, GapReason);
 
     /// One past the last durable row.
     fn durable_end(&self, partition: PartitionId) -> Row;

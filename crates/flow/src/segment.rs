@@ -14,7 +14,9 @@ use crate::units::{LogPos, PartitionId, Row, RowRange};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The disk or the quota of the data folder is full, but for the ballast that keeps cursors moving.
-    #[error("no disk space left for events: free some, or lower buffer.max_bytes; deliveries go on meanwhile")]
+    #[error(
+        "no disk space left for events: free some, or lower buffer.max_bytes; deliveries go on meanwhile"
+    )]
     DiskFull,
 }
 
@@ -96,6 +98,12 @@ pub trait SegmentIo: Send {
     /// The file system's.
     fn expire(&mut self, now: UnixMillis) -> io::Result<Option<Expired>>;
 
+    /// Rows behind the last complete snapshot of which a repair could not even tell the organisation: any of them may
+    /// have lost that many records, so the owner leaves out as many seqs of each rather than give one out twice.
+    fn unknown_rows(&self) -> u64 {
+        0
+    }
+
     /// Tells the state of the partition to `visit`, block by block, oldest first: the snapshot parts of the last
     /// complete snapshot, then every block behind it. Record bodies may be left out ([`Block::from_table`]).
     ///
@@ -136,7 +144,13 @@ pub trait SegmentRead: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ReadError`].
-    fn read(&self, partition: PartitionId, from: Row, scope: &Scope, max_bytes: usize) -> Result<Slice, ReadError>;
+    fn read(
+        &self,
+        partition: PartitionId,
+        from: Row,
+        scope: &Scope,
+        max_bytes: usize,
+    ) -> Result<Slice, ReadError>;
 
     /// Counts what `scope` has at and after `from`: from footers and indexes, reads no record.
     fn extent(&self, partition: PartitionId, scope: &Scope, from: Row) -> Extent;

@@ -49,6 +49,8 @@ pub struct Rows {
     pub(crate) gap: Option<Arc<GapRecord>>,
     pub(crate) count: u64,
     pub(crate) bytes: usize,
+    /// The rows of `pieces` once those are released.
+    pub(crate) spans: SmallVec<[RowRange; 2]>,
 }
 
 /// A gap as it is told to a sink: a record of its own without `seq`.
@@ -65,6 +67,49 @@ pub struct GapRecord {
 }
 
 impl Rows {
+    /// Records of the journal.
+    pub(crate) fn of_records(
+        pieces: SmallVec<[Piece; 2]>,
+        starts: Arc<crate::lane_starts::Starts>,
+        bytes: usize,
+    ) -> Self {
+        let count = pieces.iter().map(Piece::count).sum();
+        Self { pieces, starts, gap: None, count, bytes, spans: SmallVec::new() }
+    }
+
+    /// A gap alone.
+    pub(crate) fn of_gap(gap: GapRecord, starts: Arc<crate::lane_starts::Starts>) -> Self {
+        let bytes = gap.record.len();
+        Self {
+            pieces: SmallVec::new(),
+            starts,
+            gap: Some(Arc::new(gap)),
+            count: 1,
+            bytes,
+            spans: SmallVec::new(),
+        }
+    }
+
+    /// Lets go of the blocks and keeps only which rows they were.
+    fn release(&mut self) {
+        for piece in self.pieces.drain(..) {
+            self.spans.extend(spans(&piece));
+        }
+    }
+
+    /// The row of the record at `index`; `None` past the last one and for a gap.
+    pub(crate) fn row_at(&self, index: u64) -> Option<Row> {
+        let mut left = index;
+        let held = self.pieces.iter().flat_map(spans);
+        for span in self.spans.iter().copied().chain(held) {
+            if left < span.len() {
+                return Some(Row(span.start.0 + left));
+            }
+            left -= span.len();
+        }
+        None
+    }
+
     /// How many records, a gap counting as one.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -96,7 +141,8 @@ impl Rows {
             for range in &piece.rows {
                 for index in range.clone() {
                     while runs.next_if(|run| run.first + run.count <= index).is_some() {}
-                    let (Some(run), Some(row), Some(record)) = (runs.peek(), block.row(index), block.record(index))
+                    let (Some(run), Some(row), Some(record)) =
+                        (runs.peek(), block.row(index), block.record(index))
                     else {
                         debug_assert!(false, "a delivery holds only rows that were read");
                         continue;
@@ -114,6 +160,15 @@ impl Rows {
             }
         }
     }
+}
+
+/// The ranges of a piece as rows of the partition.
+fn spans(piece: &Piece) -> impl Iterator<Item = RowRange> {
+    let base = piece.block.header().base_row.0;
+    piece.rows.iter().map(move |range| RowRange {
+        start: Row(base + u64::from(range.start)),
+        end: Row(base + u64::from(range.end)),
+    })
 }
 
 /// Names the lane to which a delivery belongs.
@@ -176,6 +231,12 @@ impl Delivery {
         &self.rows
     }
 
+    /// Lets go of the records, once they are encoded: an attempt that hangs then costs its body only, and not the
+    /// blocks that the records lie in. [`Delivery::rows`] gives no records afterwards, but still their number.
+    pub fn release(&mut self) {
+        self.rows.release();
+    }
+
     /// Stable across retries of the same cut; 32 hexadecimal digits.
     #[must_use]
     pub fn delivery_id(&self) -> String {
@@ -197,6 +258,14 @@ impl Delivery {
     /// Ends the delivery with a verdict.
     pub fn settle(self, verdict: Verdict) -> Settled {
         Settled { verdict, ticket: self.ticket, rows: self.rows }
+    }
+}
+
+impl Settled {
+    /// How the delivery ended.
+    #[must_use]
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
     }
 }
 

@@ -11,7 +11,13 @@ fn names() {
 #[test]
 fn limits() {
     let org = OrgId::new("acme").unwrap();
-    let grant = Grant::new("p", Allowed::only([org]), Allowed::only([Kind::ApiCall]), Allowed::only(["a".to_owned(), "k".to_owned()])).unwrap();
+    let grant = Grant::new(
+        "p",
+        Allowed::only([org]),
+        Allowed::only([Kind::ApiCall]),
+        Allowed::only(["a".to_owned(), "k".to_owned()]),
+    )
+    .unwrap();
     assert!(grant.allows_org("acme") && !grant.allows_org("acm"));
     assert!(grant.allows_kind(Kind::ApiCall) && !grant.allows_kind(Kind::Lifecycle));
     assert!(grant.allows_app(b"a", b"") && grant.allows_app(b"", b"k") && grant.allows_app(b"a", b"k"));

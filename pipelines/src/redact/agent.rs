@@ -58,7 +58,8 @@ pub fn user_agent(agent: &[u8], out: &mut Vec<u8>) -> u32 {
             }
             b' ' | b'\t' => rest = behind,
             _ => {
-                let end = rest.iter().position(|b| matches!(b, b' ' | b'\t' | b'(' | b')')).unwrap_or(rest.len());
+                let end =
+                    rest.iter().position(|b| matches!(b, b' ' | b'\t' | b'(' | b')')).unwrap_or(rest.len());
                 let (token, behind) = rest.split_at(end);
                 if depth == 0 && out.len() - start + token.len() < MAX_AGENT && is_product_token(token) {
                     if out.len() > start {
@@ -78,7 +79,8 @@ pub fn user_agent(agent: &[u8], out: &mut Vec<u8>) -> u32 {
 /// `product/version` in strict shapes, which leave no room for a value.
 fn is_product_token(token: &[u8]) -> bool {
     let Some(slash) = token.iter().position(|b| *b == b'/') else { return false };
-    let (product, version) = (token.get(..slash).unwrap_or_default(), token.get(slash + 1..).unwrap_or_default());
+    let (product, version) =
+        (token.get(..slash).unwrap_or_default(), token.get(slash + 1..).unwrap_or_default());
     is_product(product) && is_version(version)
 }
 

@@ -49,7 +49,8 @@ fn behind_authority(path: &[u8]) -> Option<&[u8]> {
     if path.first() == Some(&b'/') {
         return None;
     }
-    let scheme = path.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')).count();
+    let scheme =
+        path.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')).count();
     let authority = path.get(scheme..)?.strip_prefix(b"://")?;
     let host = authority.iter().position(|b| *b == b'/').unwrap_or(authority.len());
     authority.get(host..)

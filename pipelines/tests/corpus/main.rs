@@ -21,7 +21,10 @@ const RECEIVED: UnixMillis = UnixMillis(1_795_132_800_000);
 fn corpus() -> Option<String> {
     #[allow(clippy::disallowed_methods, reason = "the file is named by whoever runs the test")]
     let file = std::env::var("TRAILWIRE_CORPUS").ok()?;
-    Some(std::fs::read_to_string(Path::new(&file)).expect("TRAILWIRE_CORPUS names a readable, decompressed file"))
+    Some(
+        std::fs::read_to_string(Path::new(&file))
+            .expect("TRAILWIRE_CORPUS names a readable, decompressed file"),
+    )
 }
 
 fn plan() -> Plan {
@@ -114,7 +117,8 @@ fn check(text: &str) -> (Totals, u64) {
         count(&mut after, &value);
         let count = value["redaction"]["count"].as_u64().unwrap();
         replaced += count;
-        let bound = raw.len() + event::record::MAX_GROWTH + count as usize * event::record::MAX_GROWTH_PER_REPLACED;
+        let bound =
+            raw.len() + event::record::MAX_GROWTH + count as usize * event::record::MAX_GROWTH_PER_REPLACED;
         assert!(record.len() <= bound, "line {}", line + 1);
     }
     assert_eq!(before, after);
@@ -207,6 +211,9 @@ fn damaged_lines_leak_nothing_into_rejections() {
     assert!(decoded.rejected.len() > 300);
     let words: Vec<String> = decoded.rejected.iter().map(|r| format!("{r:?}")).collect();
     planted::assert_absent(&words);
-    let ids: Vec<String> = SAMPLE.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["id"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<String> = SAMPLE
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap()["id"].as_str().unwrap().to_owned())
+        .collect();
     assert!(ids.iter().all(|id| words.iter().all(|words| !words.contains(id.as_str()))));
 }

@@ -21,7 +21,10 @@ pub(crate) fn assert_absent(texts: &[String]) {
         let value_lower = value.to_lowercase();
         assert!(memmem::find(&haystack, value_lower.as_bytes()).is_none(), "{value}");
         for spelling in base64_spellings(value.as_bytes()) {
-            assert!(memmem::find(all.as_bytes(), spelling.as_bytes()).is_none(), "{value} as base64: {spelling}");
+            assert!(
+                memmem::find(all.as_bytes(), spelling.as_bytes()).is_none(),
+                "{value} as base64: {spelling}"
+            );
         }
     }
     assert!(memmem::find(all.as_bytes(), b"eyJ").is_none());
@@ -43,7 +46,8 @@ fn without_escapes(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {
-        let code = text.get(at..at + 2).filter(|two| *two == b"\\u").and_then(|_| hex(text.get(at + 2..at + 6)?));
+        let code =
+            text.get(at..at + 2).filter(|two| *two == b"\\u").and_then(|_| hex(text.get(at + 2..at + 6)?));
         if let Some(character) = code.and_then(char::from_u32) {
             out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             at += 6;

@@ -71,7 +71,8 @@ fn the_sample_and_its_records_meet_their_schemas() {
 #[test]
 fn some_records_of_the_sample() {
     let all = tails(&decode(SAMPLE.as_bytes(), Format::Ndjson));
-    let mut shown: Vec<String> = all.iter().step_by(23).map(|tail| String::from_utf8(tail.clone()).unwrap()).collect();
+    let mut shown: Vec<String> =
+        all.iter().step_by(23).map(|tail| String::from_utf8(tail.clone()).unwrap()).collect();
     shown.sort();
     insta::assert_snapshot!(shown.join("\n"));
 }
@@ -92,53 +93,92 @@ fn event() -> impl Strategy<Value = Value> {
     let object = |members: Vec<(&'static str, BoxedStrategy<Value>)>| {
         members
             .into_iter()
-            .map(|(name, value)| prop::option::of(value).prop_map(move |value| value.map(|value| (name.to_owned(), value))))
+            .map(|(name, value)| {
+                prop::option::of(value).prop_map(move |value| value.map(|value| (name.to_owned(), value)))
+            })
             .collect::<Vec<_>>()
             .prop_map(|members| Value::Object(members.into_iter().flatten().collect::<Map<_, _>>()))
     };
-    let texts = move |names: &[&'static str]| names.iter().map(|name| (*name, text().boxed())).collect::<Vec<_>>();
-    let free = prop_oneof![text(), Just(json!([1, "a", {}])), Just(json!({"a": [1]})), Just(json!(0)), Just(json!([]))];
-    let request = object([
-        texts(&["id", "trace_id"]),
-        vec![
-            ("query", query.prop_map(Value::from).boxed()),
-            ("bytes", number().boxed()),
-            ("headers", object(texts(&["x-audit-log-description", "x-audit-log-group"])).boxed()),
-        ],
-    ].concat());
+    let texts =
+        move |names: &[&'static str]| names.iter().map(|name| (*name, text().boxed())).collect::<Vec<_>>();
+    let free = prop_oneof![
+        text(),
+        Just(json!([1, "a", {}])),
+        Just(json!({"a": [1]})),
+        Just(json!(0)),
+        Just(json!([]))
+    ];
+    let request = object(
+        [
+            texts(&["id", "trace_id"]),
+            vec![
+                ("query", query.prop_map(Value::from).boxed()),
+                ("bytes", number().boxed()),
+                ("headers", object(texts(&["x-audit-log-description", "x-audit-log-group"])).boxed()),
+            ],
+        ]
+        .concat(),
+    );
     let response = object(vec![
         ("status", (0..1000).prop_map(Value::from).boxed()),
         ("bytes", number().boxed()),
-        ("duration_ms", prop_oneof![(0.0..1e12f64).prop_map(Value::from), Just(json!(0)), Just(json!(999_999_999_999.0))].boxed()),
+        (
+            "duration_ms",
+            prop_oneof![(0.0..1e12f64).prop_map(Value::from), Just(json!(0)), Just(json!(999_999_999_999.0))]
+                .boxed(),
+        ),
         ("rate_limit_remaining", prop_oneof![number(), Just(json!(i64::MIN + 1))].boxed()),
     ]);
     let scopes = prop::collection::vec("[a-z :]{0,4}", 0..40).prop_map(Value::from);
-    let lifecycle = object([
-        texts(&["by", "version_before", "version_after"]),
-        vec![("scopes_before", scopes.clone().boxed()), ("scopes_after", scopes.boxed())],
-    ].concat());
-    let app_event = object([
-        vec![
+    let lifecycle = object(
+        [
+            texts(&["by", "version_before", "version_after"]),
+            vec![("scopes_before", scopes.clone().boxed()), ("scopes_after", scopes.boxed())],
+        ]
+        .concat(),
+    );
+    let app_event = object(
+        [vec![
             ("object", object(texts(&["type", "id", "name"])).boxed()),
             ("summary", text().boxed()),
             ("before", free.clone().boxed()),
             ("after", free.clone().boxed()),
-        ],
-    ].concat());
-    let audit_event = object([
-        texts(&["category"]),
-        vec![("context", free.clone().boxed()), ("container", free.clone().boxed()), ("message", free.boxed())],
-    ].concat());
-    let top = object([
-        texts(&["site_id", "site", "product"]),
-        vec![
-            ("app", object(texts(&["id", "key", "kind", "installation_id", "environment", "version"])).boxed()),
-            ("actor", object(texts(&["acting_as", "account_id", "credential"])).boxed()),
-            ("client", object(texts(&["origin", "evidence", "ip", "user_agent"])).boxed()),
-            ("response", response.boxed()),
-        ],
-    ].concat());
-    let time = prop_oneof![Just(json!(0)), Just(json!(-1)), Just(json!("2026-11-22T08:15:30Z")), (-62_167_219_200_000i64..253_402_300_799_999).prop_map(Value::from)];
+        ]]
+        .concat(),
+    );
+    let audit_event = object(
+        [
+            texts(&["category"]),
+            vec![
+                ("context", free.clone().boxed()),
+                ("container", free.clone().boxed()),
+                ("message", free.boxed()),
+            ],
+        ]
+        .concat(),
+    );
+    let top = object(
+        [
+            texts(&["site_id", "site", "product"]),
+            vec![
+                (
+                    "app",
+                    object(texts(&["id", "key", "kind", "installation_id", "environment", "version"]))
+                        .boxed(),
+                ),
+                ("actor", object(texts(&["acting_as", "account_id", "credential"])).boxed()),
+                ("client", object(texts(&["origin", "evidence", "ip", "user_agent"])).boxed()),
+                ("response", response.boxed()),
+            ],
+        ]
+        .concat(),
+    );
+    let time = prop_oneof![
+        Just(json!(0)),
+        Just(json!(-1)),
+        Just(json!("2026-11-22T08:15:30Z")),
+        (-62_167_219_200_000i64..253_402_300_799_999).prop_map(Value::from)
+    ];
     (top, request, path, lifecycle, app_event, audit_event, 0..4usize, time, "[!#-\\[\\]-~]{1,20}").prop_map(
         |(mut event, mut request, path, mut lifecycle, mut app_event, mut audit_event, kind, time, id)| {
             event["id"] = json!(id);
@@ -237,7 +277,9 @@ proptest! {
 #[test]
 fn hostile_bodies_are_bounded() {
     let members: String = (0..1000).map(|i| format!("\"m{i}\":{{}},")).collect();
-    let event = format!("{{{members}\"id\":\"1\",\"time\":0,\"org_id\":\"o\",\"request\":{{\"method\":\"GET\",\"path\":\"/\"}}}}\n");
+    let event = format!(
+        "{{{members}\"id\":\"1\",\"time\":0,\"org_id\":\"o\",\"request\":{{\"method\":\"GET\",\"path\":\"/\"}}}}\n"
+    );
     let body = event.repeat((16 << 20) / event.len());
     let decoded = decode(body.as_bytes(), Format::Ndjson);
     assert_eq!(decoded.rejected_total, 0);

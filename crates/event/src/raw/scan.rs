@@ -295,15 +295,16 @@ impl<'a, 's> Scanner<'a, 's> {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
             Some(b'u') => {
                 let unit = |from| self.bytes.get(from..from + 4).and_then(hex4);
-                let unpaired = || {
-                    Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" })
-                };
+                let unpaired =
+                    || Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" });
                 match unit(self.at + 2) {
-                    Some(0xd800..=0xdbff) => match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
-                        (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
-                        _ if self.lenient => Ok(6),
-                        _ => Err(unpaired()),
-                    },
+                    Some(0xd800..=0xdbff) => {
+                        match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
+                            (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
+                            _ if self.lenient => Ok(6),
+                            _ => Err(unpaired()),
+                        }
+                    }
                     Some(0xdc00..=0xdfff) if !self.lenient => Err(unpaired()),
                     Some(_) => Ok(6),
                     None => Err(self.bad_json("four hexadecimal digits belong behind \\u")),

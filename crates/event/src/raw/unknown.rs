@@ -16,14 +16,19 @@ impl UnknownMembers {
     /// Counts a member `name` of the object `parent`, which is empty for the event itself.
     pub(crate) fn count(&mut self, parent: &'static str, name: &[u8]) {
         let name = std::str::from_utf8(name).ok().filter(|name| looks_like_a_name(name)).unwrap_or("*");
-        let same = |known: &str| match known.strip_suffix(name).map(|rest| rest.strip_suffix('.').unwrap_or(rest)) {
-            Some(rest) => rest == parent && known.len() == parent.len() + name.len() + usize::from(!parent.is_empty()),
-            None => false,
-        };
+        let same =
+            |known: &str| match known.strip_suffix(name).map(|rest| rest.strip_suffix('.').unwrap_or(rest)) {
+                Some(rest) => {
+                    rest == parent
+                        && known.len() == parent.len() + name.len() + usize::from(!parent.is_empty())
+                }
+                None => false,
+            };
         if let Some((_, count)) = self.names.iter_mut().find(|(known, _)| same(known)) {
             *count += 1;
         } else if self.names.len() < MAX_NAMES {
-            let path = if parent.is_empty() { name.into() } else { format!("{parent}.{name}").into_boxed_str() };
+            let path =
+                if parent.is_empty() { name.into() } else { format!("{parent}.{name}").into_boxed_str() };
             self.names.push((path, 1));
         } else {
             self.others += 1;

@@ -4,7 +4,8 @@ use super::hex16;
 
 /// The longest head, in bytes.
 pub const MAX_HEAD: usize =
-    br#"{"v":1,"seq":18446744073709551615,"group":"00000000000000000000000000000000","id_reused":true,"#.len();
+    br#"{"v":1,"seq":18446744073709551615,"group":"00000000000000000000000000000000","id_reused":true,"#
+        .len();
 
 /// The bytes before a record's tail.
 #[derive(Debug, Clone, Copy)]

@@ -9,7 +9,12 @@ fn with_tail(raw: &str, change: impl FnOnce(&mut Tail<'_>)) -> (String, usize) {
     from(raw, AssertedBy::Platform, "gateway", change)
 }
 
-fn from(raw: &str, asserted_by: AssertedBy, producer: &str, change: impl FnOnce(&mut Tail<'_>)) -> (String, usize) {
+fn from(
+    raw: &str,
+    asserted_by: AssertedBy,
+    producer: &str,
+    change: impl FnOnce(&mut Tail<'_>),
+) -> (String, usize) {
     let mut scratch = Scratch::default();
     let mut event = RawEvent::default();
     Reader::new(&mut scratch).read(raw.as_bytes(), &mut event).unwrap();
@@ -101,7 +106,15 @@ fn heads() {
 
 #[test]
 fn outcomes() {
-    for (status, outcome) in [(0, "unknown"), (101, "unknown"), (200, "success"), (304, "success"), (404, "failure"), (599, "failure"), (999, "unknown")] {
+    for (status, outcome) in [
+        (0, "unknown"),
+        (101, "unknown"),
+        (200, "success"),
+        (304, "success"),
+        (404, "failure"),
+        (599, "failure"),
+        (999, "unknown"),
+    ] {
         let raw = RAW.replace(":204", &format!(":{status}"));
         let (record, _) = with_tail(&raw, |_| {});
         assert!(record.contains(&format!("\"outcome\":\"{outcome}\"")), "{status}");

@@ -53,7 +53,11 @@ impl<'r> View<'r> {
     }
 }
 
-fn required<'r>(rest: &'r [u8], opening: &[u8], name: &'static str) -> Result<(&'r str, &'r [u8]), ViewFault> {
+fn required<'r>(
+    rest: &'r [u8],
+    opening: &[u8],
+    name: &'static str,
+) -> Result<(&'r str, &'r [u8]), ViewFault> {
     match optional(rest, opening) {
         (Some(text), rest) => Ok((text, rest)),
         (None, _) => Err(ViewFault(name)),

@@ -40,7 +40,8 @@ fn every_code_has_its_page_and_every_page_its_code() {
         let text = std::fs::read_to_string(folder.join(format!("{}.md", entry.name))).unwrap();
         let title = format!("# {}: {}\n", entry.name, entry.meaning);
         assert!(text.starts_with(&title), "{} must begin with: {title}", entry.name);
-        let fault = if entry.fault == Fault::Producer { "the producer's" } else { "Trailwire's or its operator's" };
+        let fault =
+            if entry.fault == Fault::Producer { "the producer's" } else { "Trailwire's or its operator's" };
         let retry = if entry.retry { "yes" } else { "no" };
         let facts = format!("| {} | {fault} | {retry} |\n", entry.http_status);
         assert!(text.contains(&facts), "{} must hold the row: {facts}", entry.name);

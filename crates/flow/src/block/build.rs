@@ -137,6 +137,19 @@ pub fn control_block(kind: BlockKind, body: &[u8], place: &Place) -> Vec<u8> {
     buffer
 }
 
+/// Gives a finished block another epoch: recovery copies blocks into a new segment at the same position. Nothing else
+/// changes. Returns `false`, and changes nothing, when `block` is too short to be one.
+pub fn set_epoch(block: &mut [u8], epoch: u64) -> bool {
+    let Ok(header) = super::parse_header(block) else { return false };
+    if block.len() < header.total_len() {
+        return false;
+    }
+    put(block, 16, &epoch.to_le_bytes());
+    let crc = super::header_crc(block, header.table_end());
+    put(block, 8, &crc.to_le_bytes());
+    true
+}
+
 struct Shape {
     kind: BlockKind,
     table_len: u32,

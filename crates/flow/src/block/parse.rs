@@ -121,7 +121,9 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, BlockFault> {
         Some(fixed) if fixed <= header.table_len as usize => {}
         _ => return Err(BlockFault::Inconsistent("table length")),
     }
-    let total = (HEADER_LEN + ALIGN).checked_add(header.table_len as usize).and_then(|l| l.checked_add(header.body_len as usize));
+    let total = (HEADER_LEN + ALIGN)
+        .checked_add(header.table_len as usize)
+        .and_then(|l| l.checked_add(header.body_len as usize));
     match total {
         Some(total) if total <= MAX_BLOCK => Ok(header),
         _ => Err(BlockFault::Inconsistent("length")),
@@ -192,10 +194,8 @@ impl Block {
             return Err(BlockFault::Short);
         }
         let body_at = header.table_end();
-        let block = Self::from_table(bytes.slice(..body_at))?.with_body(
-            bytes.slice(body_at..body_at + header.body_len as usize),
-            0,
-        );
+        let block = Self::from_table(bytes.slice(..body_at))?
+            .with_body(bytes.slice(body_at..body_at + header.body_len as usize), 0);
         block.check_body()?;
         Ok(block)
     }
@@ -231,6 +231,14 @@ impl Block {
         let block = Self { header, table: bytes, body: Bytes::new(), body_from: 0 };
         block.check_table()?;
         Ok(block)
+    }
+
+    /// Takes header and table of a block that this process has just built: nothing is checked again.
+    #[must_use]
+    pub fn trusted_table(bytes: Bytes) -> Option<Self> {
+        let header = parse_header(&bytes).ok()?;
+        let table = (bytes.len() >= header.table_end()).then(|| bytes.slice(..header.table_end()))?;
+        Some(Self { header, table, body: Bytes::new(), body_from: 0 })
     }
 
     /// The same block with the part of its body that starts at byte `from`.

@@ -78,6 +78,21 @@ fn a_control_block_reads_back() {
 }
 
 #[test]
+fn another_epoch_changes_nothing_else() {
+    let mut bytes = two_orgs();
+    let before = Block::parse(&Bytes::from(bytes.clone())).unwrap();
+    assert!(set_epoch(&mut bytes, 99));
+    let after = Block::parse(&Bytes::from(bytes)).unwrap();
+    assert_eq!(after.header().epoch, 99);
+    assert_eq!(
+        (after.header().pos, after.header().durable_upto),
+        (before.header().pos, before.header().durable_upto)
+    );
+    assert_eq!(after.record(2), before.record(2));
+    assert!(!set_epoch(&mut [0; 200], 1));
+}
+
+#[test]
 fn a_newer_version_is_refused_by_name() {
     let mut bytes = two_orgs();
     bytes[4] = 2;

@@ -28,7 +28,11 @@ fn real_ones() {
     );
     check("Mozilla/5.0 (compatible; lf/2)", "Mozilla/5.0", 1);
     check("Apache-HttpClient/4.5.13 (Java/17.0.2)", "Apache-HttpClient/4.5.13", 1);
-    check("okhttp/5.0.0-alpha.14 curl/8.5.0 x/1.0b2 y/v2", "okhttp/5.0.0-alpha.14 curl/8.5.0 x/1.0b2 y/v2", 0);
+    check(
+        "okhttp/5.0.0-alpha.14 curl/8.5.0 x/1.0b2 y/v2",
+        "okhttp/5.0.0-alpha.14 curl/8.5.0 x/1.0b2 y/v2",
+        0,
+    );
 }
 
 #[test]

@@ -43,7 +43,18 @@ fn subscripts_may_be_values() {
 
 #[test]
 fn a_name_that_may_be_a_value_does_not_pass() {
-    for name in ["5b10ac8d82e05b22cc7dfa01", "zelda@people.example.org", "eyJabc", "ATATTxyz", "a b", "Þórunn", "x0", "PROJ-1", "a/b", &"x".repeat(33)] {
+    for name in [
+        "5b10ac8d82e05b22cc7dfa01",
+        "zelda@people.example.org",
+        "eyJabc",
+        "ATATTxyz",
+        "a b",
+        "Þórunn",
+        "x0",
+        "PROJ-1",
+        "a/b",
+        &"x".repeat(33),
+    ] {
         check(&format!("{name}=1"), "*", 2);
     }
     // As a known name with a digit does.

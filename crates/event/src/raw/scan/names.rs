@@ -3,8 +3,8 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Scanner;
-use crate::raw::text::{ESCAPED, Text};
 use crate::raw::Problem;
+use crate::raw::text::{ESCAPED, Text};
 use crate::reject::Code;
 
 /// A member name whose object has no other way to recognise a second one.
@@ -47,14 +47,22 @@ impl<'a> Scanner<'a, '_> {
             names.sort_unstable_by_key(|name| (name.hash, name.start));
             let bytes = self.bytes;
             let text = |name: &SeenName| {
-                Text::new(bytes.get(name.start..name.end).unwrap_or_default(), u8::from(name.escaped) * ESCAPED)
+                Text::new(
+                    bytes.get(name.start..name.end).unwrap_or_default(),
+                    u8::from(name.escaped) * ESCAPED,
+                )
             };
             for (place, name) in names.iter().enumerate() {
                 let same_hash = names.iter().skip(place + 1).take_while(|other| other.hash == name.hash);
                 for other in same_hash {
                     let (mut one, mut two) = (Vec::new(), Vec::new());
                     if text(name).decode(&mut one) == text(other).decode(&mut two) {
-                        return Err(Box::new(Problem { code: Code::DuplicateMember, at: other.start, member, note: "" }));
+                        return Err(Box::new(Problem {
+                            code: Code::DuplicateMember,
+                            at: other.start,
+                            member,
+                            note: "",
+                        }));
                     }
                 }
             }

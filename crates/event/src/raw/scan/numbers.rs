@@ -38,7 +38,10 @@ impl<'a> Scanner<'a, '_> {
             let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
                 // A leading zero stands alone, and the number must end here.
-                if count == 0 || (count > 1 && rest.first() == Some(&b'0')) || matches!(byte, b'.' | b'e' | b'E') {
+                if count == 0
+                    || (count > 1 && rest.first() == Some(&b'0'))
+                    || matches!(byte, b'.' | b'e' | b'E')
+                {
                     return None;
                 }
                 self.at += count;
@@ -58,7 +61,10 @@ impl<'a> Scanner<'a, '_> {
         let rest = self.bytes.get(start..)?;
         let point = rest.iter().take(10).position(|b| !b.is_ascii_digit())?;
         let (whole, fraction) = (rest.get(..point)?, rest.get(point + 1..)?);
-        if rest.get(point) != Some(&b'.') || whole.is_empty() || (whole.len() > 1 && whole.first() == Some(&b'0')) {
+        if rest.get(point) != Some(&b'.')
+            || whole.is_empty()
+            || (whole.len() > 1 && whole.first() == Some(&b'0'))
+        {
             return None;
         }
         let mut micros = whole.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
@@ -67,7 +73,8 @@ impl<'a> Scanner<'a, '_> {
             return None;
         }
         for place in 0..3 {
-            let digit = fraction.get(place).filter(|_| place < digits).map_or(0, |digit| u64::from(digit - b'0'));
+            let digit =
+                fraction.get(place).filter(|_| place < digits).map_or(0, |digit| u64::from(digit - b'0'));
             micros = micros * 10 + digit;
         }
         self.at = start + point + 1 + digits;

@@ -100,7 +100,14 @@ fn numbers_by_the_grammar() {
 
 #[test]
 fn half_surrogates() {
-    for bad in [r#""\ud83d""#, r#""\udc00""#, r#""\ud83d\u0041""#, r#""\ud83d\ud83d""#, r#""\ud83dx""#, r#"{"\ud83d":1}"#] {
+    for bad in [
+        r#""\ud83d""#,
+        r#""\udc00""#,
+        r#""\ud83d\u0041""#,
+        r#""\ud83d\ud83d""#,
+        r#""\ud83dx""#,
+        r#"{"\ud83d":1}"#,
+    ] {
         assert_eq!(code(bad), Some(Code::UnpairedSurrogate), "{bad}");
     }
     assert_eq!(scan(r#""\uD83D\uDe00""#), Ok(()));

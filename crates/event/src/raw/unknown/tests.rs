@@ -25,7 +25,10 @@ fn a_value_in_place_of_a_name_is_not_kept() {
 fn beyond_64_names_there_is_only_a_count() {
     let mut unknown = UnknownMembers::default();
     for i in 0..100 {
-        let name: String = format!("member_{i}").chars().map(|c| if c.is_ascii_digit() { (c as u8 + 49) as char } else { c }).collect();
+        let name: String = format!("member_{i}")
+            .chars()
+            .map(|c| if c.is_ascii_digit() { (c as u8 + 49) as char } else { c })
+            .collect();
         unknown.count("", name.as_bytes());
     }
     assert_eq!((unknown.names().count(), unknown.others(), unknown.total()), (64, 36, 100));

@@ -1,0 +1,361 @@
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::selection::Selection;
+use crate::sink::StartFrom;
+use crate::sink::tests::{Pipe, pipe};
+use crate::{ByteRate, ByteSize, EventRate, LogFormat, UnknownOrg};
+
+struct Folder {
+    dir: tempfile::TempDir,
+    env: BTreeMap<String, String>,
+}
+
+impl Folder {
+    fn new(operator: &str) -> Self {
+        let folder = Self { dir: tempfile::tempdir().unwrap(), env: BTreeMap::new() };
+        folder.with("trailwire.yaml", operator)
+    }
+
+    fn with(self, name: &str, text: &str) -> Self {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        self
+    }
+
+    fn var(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn load(&self) -> Result<Loaded<Pipe>, Problems> {
+        load(&self.dir.path().join("trailwire.yaml"), &self.env, &[pipe()])
+    }
+
+    /// Problems without the folder's random name.
+    fn shown(&self, problems: &Problems) -> String {
+        problems.to_string().replace(&format!("{}/", self.dir.path().display()), "")
+    }
+
+    fn refused(&self) -> String {
+        match self.load() {
+            Ok(loaded) => panic!("it was accepted: {:?}", loaded.operator),
+            Err(problems) => self.shown(&problems),
+        }
+    }
+}
+
+#[test]
+fn a_file_with_only_a_version_gets_the_defaults() {
+    let folder = Folder::new("version: 1\n");
+    let loaded = folder.load().unwrap();
+    assert!(loaded.problems().is_empty(), "{}", loaded.problems());
+    let operator = loaded.operator;
+    assert_eq!(operator.listen.ingest, SocketAddr::from(([127, 0, 0, 1], 8080)));
+    assert_eq!(operator.data_dir, folder.dir.path().join("data"));
+    assert_eq!(operator.buffer.max_age, Duration::from_secs(7 * 86_400));
+    assert_eq!(operator.buffer.max_bytes, 50 << 30);
+    assert_eq!((operator.journal.partitions, operator.threads), (8, None));
+    assert_eq!(operator.memory.tail, 96 << 20);
+    assert_eq!(operator.dedupe_window, 1 << 21);
+    assert_eq!((operator.log.format, operator.log.level.as_str()), (LogFormat::Pretty, "info"));
+    assert_eq!(operator.unknown_org, UnknownOrg::Accept);
+    assert!(operator.ingest_per_org.events.is_none() && operator.producers.is_empty());
+    assert!(operator.master_secret.is_none() && operator.otlp_endpoint.is_none() && !operator.development);
+    assert!(loaded.orgs.is_empty() && loaded.sinks.is_empty());
+}
+
+#[test]
+fn every_key_can_be_written_and_variables_win() {
+    let folder = Folder::new(
+        "version: 1\ndata_dir: d\nlisten: {ingest: '0.0.0.0:1', admin: '[::]:2'}\nadmin: {token: '${file:admin}'}\n\
+         producers:\n  gw: {token: '${env:GW}', orgs: [a, b], kinds: [api_call], apps: [x]}\n\
+         \x20 other: {token_sha256: ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, orgs: \"*\", kinds: \"*\"}\n\
+         buffer: {max_age: 1h, max_bytes: 1GiB}\napps: {files: [apps.yaml]}\nunknown_org: refuse\n\
+         egress: {allow: [{cidr: 127.0.0.0/8, plaintext: true}, {cidr: 10.1.2.3}, {cidr: 'fd00::/8'}]}\n\
+         limits: {ingest_per_org: {events: 1000/s, bytes: 1MB/s}}\ndedupe: {window: 5}\nthreads: 3\n\
+         log: {format: json, level: 'info,journal=debug'}\ntelemetry: {otlp_endpoint: 'http://127.0.0.1:4318'}\n\
+         delivery_starts_per_core: 10\njournal: {partitions: 2}\nmaster_secret: ${file:master}\n",
+    )
+    .with("admin", "admin-token-of-enough-length\n")
+    .with("master", "m")
+    .var("GW", "gateway-token-of-enough-length")
+    .var("TRAILWIRE__BUFFER__MAX_AGE", "2h")
+    .var("TRAILWIRE__MEMORY__TAIL", "128MiB")
+    .var("TRAILWIRE__JOURNAL", "{partitions: 4}");
+    let loaded = folder.load().unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(folder.shown(&loaded.problems()), "");
+    let operator = loaded.operator;
+    assert_eq!(operator.buffer.max_age, Duration::from_secs(7_200));
+    assert_eq!((operator.memory.tail, operator.journal.partitions), (128 << 20, 4));
+    assert_eq!(operator.producers.len(), 2);
+    assert_eq!(
+        operator.producers[0].token.as_bytes(),
+        crate::TokenHash::of("gateway-token-of-enough-length").as_bytes()
+    );
+    assert_eq!(operator.producers[1].token.as_bytes(), crate::TokenHash::of("abc").as_bytes());
+    assert!(operator.producers[0].kinds.contains(&event::Kind::ApiCall));
+    assert!(!operator.producers[0].kinds.contains(&event::Kind::Lifecycle));
+    assert!(operator.producers[1].orgs == Selection::All && operator.producers[1].apps == Selection::All);
+    assert_eq!(operator.egress_allow.len(), 3);
+    assert_eq!(operator.egress_allow[1].cidr.to_string(), "10.1.2.3/32");
+    assert_eq!(operator.ingest_per_org.events, Some(EventRate { events: 1000, per: Duration::from_secs(1) }));
+    assert_eq!(
+        operator.ingest_per_org.bytes,
+        Some(ByteRate { bytes: ByteSize(1_000_000), per: Duration::from_secs(1) })
+    );
+    assert_eq!(operator.threads, Some(3));
+    assert_eq!(operator.app_files, [folder.dir.path().join("apps.yaml")]);
+    assert_eq!(operator.master_secret.unwrap().read().unwrap().expose(), "m");
+}
+
+#[test]
+fn a_bad_operator_file_is_refused_with_all_its_problems() {
+    let folder = Folder::new(
+        "version: 1\ndata_dri: d\nlisten: {ingest: localhost:1, admin: 0.0.0.0:8081}\n\
+         producers:\n  a: {orgs: \"*\", kinds: [calls]}\n  b c: {token: x, orgs: \"*\", kinds: \"*\"}\n\
+         \x20 d: {token: '${env:UNSET}', token_sha256: ab, orgs: all}\n  e: {token: plain, orgs: [], kinds: \"*\"}\n\
+         sources: {kafka: {brokers: x}}\nbuffer: {max_age: 1s, max_bytes: 1000}\nunknown_org: acept\n\
+         egress: {allow: [{cidr: ten}, {plaintext: true}]}\ndedupe: {window: -1}\nthreads: 0\nlog: {level: verbose}\n\
+         telemetry: {otlp_endpoint: 'http://u:p@x'}\nmemory: {tail: 1MiB, heap: 2MiB}\njournal: {partitions: 0}\n\
+         orgs: {acme: {env_prefix: acme}, a: {env_prefix: A_}, b: {env_prefix: A_B_}, 'x y': {env_prefix: X_}, t: {env_prefix: TRAILWIRE_}, u: {}}\n",
+    )
+    .var("TRAILWIRE__BUFER__MAX_AGE", "1d");
+    insta::assert_snapshot!(folder.refused());
+}
+
+#[test]
+fn two_producers_cannot_share_a_token() {
+    let folder = Folder::new(
+        "version: 1\nproducers:\n  a: {token: '${env:T}', orgs: \"*\", kinds: \"*\"}\n  b: {token: '${env:T}', orgs: \"*\", kinds: \"*\"}\n",
+    )
+    .var("T", "a-token-that-is-long-enough");
+    assert!(folder.refused().contains("has the same token as the producer a"));
+}
+
+#[test]
+fn an_admin_address_that_is_not_loopback_requires_a_token() {
+    let text = "version: 1\nlisten: {admin: '0.0.0.0:8081'}\n";
+    assert!(Folder::new(text).refused().contains("requires admin.token"));
+    let folder = Folder::new(text).var("TRAILWIRE__ADMIN__TOKEN", "a-token-that-is-long-enough");
+    assert!(folder.load().unwrap().operator.admin_token.is_some());
+}
+
+#[test]
+fn a_short_token_is_a_warning() {
+    let folder = Folder::new("version: 1\nproducers: {a: {token: '${env:T}', orgs: \"*\", kinds: \"*\"}}\n")
+        .var("T", "short");
+    let loaded = folder.load().unwrap();
+    assert!(!loaded.warnings.has_errors());
+    assert!(folder.shown(&loaded.warnings).contains("can be guessed"));
+}
+
+#[test]
+fn a_missing_or_unreadable_operator_file_is_told() {
+    let folder = Folder::new("version: 1\n");
+    let missing =
+        load(&folder.dir.path().join("other.yaml"), &folder.env, &[pipe()]).map(|_| ()).unwrap_err();
+    assert!(folder.shown(&missing).starts_with("error: other.yaml: there is no such file"));
+    std::fs::write(folder.dir.path().join("trailwire.yaml"), b"version: 1\nname: \xff\n").unwrap();
+    assert!(folder.refused().contains("is not UTF-8 in line 2"));
+    std::fs::write(folder.dir.path().join("trailwire.yaml"), "version: 2\nanything: x\n").unwrap();
+    assert!(folder.refused().contains("version 2 is newer than this program"));
+}
+
+const ACME: &str = "version: 1\nid: acme-id\nname: Acme\nlimits: {ingest: {events: 5/s}}\n";
+
+#[test]
+fn a_bad_sink_stops_itself_only() {
+    let folder = Folder::new("version: 1\norgs: {acme-id: {env_prefix: ACME_}}\nlimits: {ingest_per_org: {bytes: 1MB/s}}\n")
+        .with("orgs.d/acme/org.yaml", ACME)
+        .with("orgs.d/acme/secrets/t", "from-file")
+        .with(
+            "orgs.d/acme/sinks.yaml",
+            "version: 1\nsinks:\n  good: {type: pipe, to: x, token: '${file:t}', from: 1970-01-01T00:00:01Z}\n\
+             \x20 env: {type: pipe, to: x, token: '${env:ACME_T}'}\n  foreign: {type: pipe, to: x, token: '${env:BOREAS_T}'}\n\
+             \x20 filter: {type: pipe, to: x, token: '${file:t}', select: {filter: 'a:b'}}\n\
+             \x20 later: {type: pipe, to: x, token: '${file:not-there-yet}'}\n\
+             \x20 twice: {type: pipe, to: x, to: y, token: '${file:t}'}\n",
+        )
+        .with("orgs.d/boreas/org.yaml", "version: 1\nid: boreas-id\nname: Boreas\n")
+        .with("orgs.d/boreas/sinks.yaml", "version: 1\nsinks: {a: {type: [pipe\n")
+        .with("orgs.d/twin-a/org.yaml", "version: 1\nid: twin-id\nname: Twin\n")
+        .with("orgs.d/twin-b/org.yaml", "version: 1\nid: twin-id\nname: Twin\n")
+        .with("orgs.d/twin-b/sinks.yaml", "version: 1\nsinks: {s: {type: pipe, to: x, token: '${file:t}'}}\n")
+        .with("orgs.d/no-id/org.yaml", "version: 1\nname: x\n")
+        .with("orgs.d/no-org/sinks.yaml", "version: 1\n")
+        .with("orgs.d/.hidden/x", "")
+        .with("shared_sinks.yaml", "version: 1\nsinks: {all: {type: pipe, to: y, token: '${file:shared}', orgs: \"*\"}}\n")
+        .with("shared", "from-operator")
+        .var("ACME_T", "from-acme")
+        .var("BOREAS_T", "from-boreas");
+    let loaded = folder.load().unwrap_or_else(|problems| panic!("{problems}"));
+
+    let orgs: Vec<&str> = loaded.orgs.iter().map(|org| org.folder.as_str()).collect();
+    assert_eq!(orgs, ["acme", "boreas"]);
+    let acme = &loaded.orgs[0];
+    assert_eq!(acme.ingest.events.map(|rate| rate.events), Some(5), "its own");
+    assert_eq!(acme.ingest.bytes.map(|rate| rate.bytes.0), Some(1_000_000), "the operator's");
+
+    let sinks: Vec<(String, &str)> = loaded
+        .sinks
+        .iter()
+        .map(|sink| {
+            (sink.owner.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string), sink.name.as_str())
+        })
+        .collect();
+    let of = |org: &str, name: &'static str| (org.to_owned(), name);
+    assert_eq!(sinks, [of("acme-id", "good"), of("acme-id", "env"), of("acme-id", "later"), of("*", "all")]);
+    assert_eq!(loaded.sinks[0].settings.token.read().unwrap().expose(), "from-file");
+    assert_eq!(loaded.sinks[0].common.from, StartFrom::Time(1_000));
+    assert_eq!(loaded.sinks[0].settings.to, "x");
+    assert_eq!(loaded.sinks[0].orgs, Selection::These(vec![acme.id.clone()]));
+    assert_eq!(loaded.sinks[1].settings.token.read().unwrap().expose(), "from-acme");
+    assert!(loaded.sinks[2].settings.token.read().is_err(), "each attempt looks again");
+    assert_eq!(loaded.sinks[3].settings.token.read().unwrap().expose(), "from-operator");
+    assert_eq!(loaded.sinks[3].orgs, Selection::All);
+
+    let broken: Vec<(Option<&str>, Option<&str>)> =
+        loaded.broken.iter().map(|sink| (sink.folder.as_deref(), sink.name.as_deref())).collect();
+    assert_eq!(
+        broken,
+        [
+            (Some("acme"), Some("foreign")),
+            (Some("acme"), Some("filter")),
+            (Some("acme"), Some("twice")),
+            (Some("boreas"), None),
+            (Some("no-id"), None),
+            (Some("no-org"), None),
+            (Some("twin-a"), None),
+            (Some("twin-b"), None),
+        ]
+    );
+    insta::assert_snapshot!(folder.shown(&loaded.problems()));
+
+    // Whatever cannot be read is not taken for removed.
+    let org = |id: &str| OrgId::new(id).unwrap();
+    let before = [Org { folder: "no-id".to_owned(), id: org("was-here"), ..acme.clone() }];
+    let may_be = |owner: Option<&str>, name: &str| {
+        let owner = owner.map(org);
+        loaded.broken.iter().any(|broken| broken.may_be(owner.as_ref(), name, &before))
+    };
+    assert!(may_be(Some("acme-id"), "twice") && !may_be(Some("acme-id"), "good"), "one sink of a file");
+    assert!(may_be(Some("boreas-id"), "any"), "a file that is no YAML");
+    assert!(may_be(Some("twin-id"), "any"), "an organisation that is declared twice");
+    assert!(may_be(Some("was-here"), "any"), "a folder that no longer says whose it is");
+    assert!(!may_be(Some("other"), "any") && !may_be(None, "any"));
+}
+
+#[test]
+fn files_that_are_named_must_be_there() {
+    let folder = Folder::new("version: 1\norgs_dir: o\nshared_sinks: s.yaml\n");
+    let loaded = folder.load().unwrap();
+    insta::assert_snapshot!(folder.shown(&loaded.problems()), @r"
+    warning: o: there is no such folder
+      hint: no organisation and no sink of one is known
+    error: s.yaml: there is no such file
+    ");
+}
+
+#[test]
+fn no_secret_is_in_what_is_told_or_printed() {
+    // The same canary at every key that holds a secret, in files that are otherwise wrong, and in the environment.
+    let folder = Folder::new(
+        "version: 1\nadmin: {token: CANARY}\nproducers: {a: {token: CANARY, orgs: \"*\", kinds: \"*\", tokn: CANARY}}\nmaster_secret: [CANARY]\nlisten: {ingest: 1}\n",
+    );
+    assert!(!folder.refused().contains("CANARY"), "{}", folder.refused());
+    let folder = Folder::new("version: 1\ndevelopment: true\nadmin: {token: CANARY}\nproducers: {a: {token: CANARY2, orgs: \"*\", kinds: \"*\"}}\nmaster_secret: CANARY\n")
+        .with("orgs.d/a/org.yaml", "version: 1\nid: a\nname: A\n")
+        .with("orgs.d/a/sinks.yaml", "version: 1\nsinks: {s: {type: pipe, to: x, token: CANARY}, b: {type: pipe, token: CANARY}}\n");
+    let loaded = folder.load().unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.sinks[0].settings.token.read().unwrap().expose(), "CANARY");
+    let shown = format!("{loaded:?} {loaded:#?} {}", serde_json::to_string(&loaded.problems()).unwrap());
+    assert!(!shown.contains("CANARY"), "{shown}");
+}
+
+#[test]
+fn other_yaml_of_ours_is_read_the_same_way() {
+    let apps: BTreeMap<String, serde_json::Value> =
+        parse_yaml("apps.yaml", "version: 1\napps: [{key: a, n: [1, true]}]\n").unwrap();
+    assert_eq!(apps["apps"], serde_json::json!([{"key": "a", "n": [1, true]}]));
+    let problems = parse_yaml::<BTreeMap<String, u64>>("apps.yaml", "a: 1\nb: x\na: 2\n").unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn any_bytes_are_judged_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0usize..4) {
+        prop_assert!(judge(kind, bytes));
+    }
+
+    #[test]
+    fn any_words_of_ours_are_judged_without_panic(
+        words in prop::collection::vec(prop::sample::select(WORDS), 0..60), kind in 0usize..4
+    ) {
+        let text = format!("version: 1\n{}", words.concat());
+        prop_assert!(judge(kind, text.into()));
+    }
+}
+
+const WORDS: &[&str] = &[
+    "sinks",
+    "producers",
+    "token",
+    "orgs",
+    "type",
+    "pipe",
+    "a",
+    "batch",
+    "max_bytes",
+    "from",
+    "egress",
+    "allow",
+    "cidr",
+    "limits",
+    "listen",
+    ":",
+    ": ",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "- ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "\"*\"",
+    "'",
+    "\"",
+    "${env:A}",
+    "${file:b}",
+    "1MB",
+    "7d",
+    "1",
+    "true",
+    "~",
+    "&x ",
+    "*x",
+    "<<",
+    "|",
+    "#",
+    "id",
+    "name",
+    "é",
+    "\t",
+];
+
+/// Whether every problem of a file says something about that file.
+fn judge(kind: usize, bytes: Vec<u8>) -> bool {
+    let kinds = [FileKind::Operator, FileKind::Org, FileKind::Sinks, FileKind::SharedSinks];
+    let problems = check(kinds[kind], "f.yaml", bytes, Path::new("/nowhere"), &BTreeMap::new(), &[pipe()]);
+    problems.iter().all(|problem| problem.place.source() == "f.yaml" && !problem.what.is_empty())
+}

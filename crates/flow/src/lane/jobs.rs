@@ -1,0 +1,190 @@
+//! Reads from disk and counts, a few at a time.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use super::core::{Action, Core, Timer};
+use super::cut::Stash;
+use super::table::{Admission, Job, Place};
+use crate::clock::Moment;
+use crate::log::{AppendFault, Piece, ReadError, ReadSpec, Scope, Slice};
+use crate::sink::{Cause, LaneId};
+use crate::units::Row;
+
+impl Core {
+    pub(super) fn start_jobs(&mut self) {
+        /// Jobs that one turn looks at, at most: those for which there is no memory wait at the end of the queue.
+        const LOOKS: usize = 64;
+        for _ in 0..LOOKS.min(self.jobs.len()) {
+            if self.closing || self.running_jobs >= self.settings.reads.max(1) {
+                return;
+            }
+            let Some(index) = self.jobs.pop_front() else { return };
+            let Some(lane) = self.lanes.get(index as usize).and_then(Option::as_ref) else { continue };
+            let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else { continue };
+            let (id, partition, scope) = (lane.id(), lane.partition, sink.spec.scope.clone());
+            let action = match lane.job.filter(|_| lane.place == Place::Job) {
+                None => continue,
+                Some(Job::Read { from, max_bytes }) => {
+                    let room = self.memory.room(sink.troubled);
+                    if room == 0 && !self.memory.is_idle(sink.troubled) {
+                        self.jobs.push_back(index);
+                        continue;
+                    }
+                    let max_bytes = max_bytes.min(room.max(1));
+                    Action::Read(id, ReadSpec { partition, from, scope, max_bytes })
+                }
+                Some(Job::Measure { measured, .. }) => Action::Measure(id, partition, scope, measured),
+            };
+            self.running_jobs += 1;
+            self.actions.push(action);
+        }
+    }
+
+    /// Ends a lane's job; gives it if the lane is still the same.
+    fn job_done(&mut self, id: LaneId) -> Option<Job> {
+        self.running_jobs = self.running_jobs.saturating_sub(1);
+        let lane = self.lane_of(id)?;
+        lane.place = Place::Idle;
+        lane.job.take()
+    }
+
+    pub(super) fn read_done(&mut self, id: LaneId, result: Result<Slice, ReadError>, now: Moment) {
+        self.counters.reads += 1;
+        let Some(Job::Read { from, .. }) = self.job_done(id) else { return };
+        match result {
+            Ok(Slice::Rows { pieces, next }) => {
+                self.note_read(id.index);
+                self.keep(id.index, from, pieces, next, now);
+                self.check_expired(id.index, now);
+                self.continue_at_once(id.index, now);
+            }
+            Ok(Slice::Gap { rows, reason }) => {
+                self.note_read(id.index);
+                self.find_gap(id.index, rows.end, reason);
+            }
+            Ok(Slice::NotYet) => {
+                self.note_read(id.index);
+                if let Some(lane) = self.lane_mut(id.index) {
+                    lane.caught_up = true;
+                    lane.behind = false;
+                }
+                self.check_expired(id.index, now);
+                self.offer(id.index, now);
+            }
+            Err(error) => self.read_failed(id.index, &error.to_string(), now),
+        }
+    }
+
+    fn note_read(&mut self, index: u32) {
+        if let Some(lane) = self.lane_mut(index) {
+            lane.read_failures = 0;
+        }
+    }
+
+    /// Keeps what was read until it is cut, unless the sink is left alone by now.
+    fn keep(&mut self, index: u32, from: Row, pieces: Vec<Piece>, next: Row, now: Moment) {
+        let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let sink = lane.sink;
+        let is_waiting = lane.ledger.first_waiting().is_some();
+        if pieces.is_empty() && !is_waiting && lane.stash.is_none() {
+            // Only other organisations' rows were passed.
+            if lane.ledger.scan() == from
+                && let Some(committable) = lane.ledger.passed(next)
+            {
+                lane.commit(&committable);
+            }
+            return;
+        }
+        if self.sink(sink).is_none_or(|row| row.admission(now.instant) == Admission::No) {
+            self.drop_stash(index);
+            return;
+        }
+        // A part of a block pins no more than itself: that much is charged.
+        let charged = pieces.iter().map(|piece| piece.block.memory()).sum();
+        let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        match &mut lane.stash {
+            Some(stash) if stash.next == from => {
+                stash.pieces.extend(pieces);
+                stash.next = next;
+                stash.charged += charged;
+            }
+            _ => {
+                self.drop_stash(index);
+                if let Some(lane) = self.lane_mut(index) {
+                    lane.stash = Some(Box::new(Stash { from, pieces: pieces.into(), next, charged }));
+                }
+            }
+        }
+        self.hold(sink, charged);
+    }
+
+    /// A lane that has what it asked for need not queue again behind those that came later.
+    fn continue_at_once(&mut self, index: u32, now: Moment) {
+        let Some(lane) = self.lane(index) else { return };
+        let Some(sink) = self.sink(lane.sink) else { return };
+        if lane.place == Place::Idle
+            && lane.has_work(sink.spec.lane_concurrency)
+            && sink.admission(now.instant) == Admission::Yes
+        {
+            self.make_ready(index, true);
+        } else {
+            self.offer(index, now);
+        }
+    }
+
+    fn read_failed(&mut self, index: u32, what: &str, now: Moment) {
+        let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        lane.read_failures = lane.read_failures.saturating_add(1);
+        let after =
+            now.instant + Duration::from_millis(500) + self.jitter.retry(lane.read_failures.min(7), None);
+        lane.read_after = Some(after);
+        let sink = lane.sink;
+        self.timers.push(Reverse((after, Timer::Lane(index))));
+        if let Some(sink) = self.sink_mut(sink) {
+            tracing::error!(sink = %sink.label, what, "a lane cannot read the journal; it tries again");
+            let remedy =
+                "check the disk under data_dir; nothing is skipped, and reading is tried again".to_owned();
+            sink.fail(now.wall, Cause { what: what.to_owned(), remedy, code: None });
+        }
+    }
+
+    pub(super) fn measured(&mut self, id: LaneId, result: Result<u64, AppendFault>, now: Moment) {
+        let Some(Job::Measure { end, measured, reason }) = self.job_done(id) else { return };
+        match result {
+            Ok(before_measured) => {
+                // Attempts may have ended meanwhile: then what is to be counted is another range.
+                let is_still_so =
+                    self.lane(id.index).is_some_and(|lane| lane.ledger.gap_end(end) == measured);
+                if is_still_so {
+                    self.close_gap(id.index, measured, reason, before_measured, now);
+                } else {
+                    self.find_gap(id.index, end, reason);
+                }
+                self.check_expired(id.index, now);
+                self.offer(id.index, now);
+            }
+            Err(fault) => self.read_failed(id.index, &fault.to_string(), now),
+        }
+    }
+}
+
+/// Counts the records of `scope` before `row`. Asks the owner and the journal's indexes; reads no record.
+pub(super) async fn records_before(
+    log: std::sync::Arc<dyn crate::log::LogBackend>,
+    partition: crate::units::PartitionId,
+    scope: Scope,
+    row: Row,
+) -> Result<u64, AppendFault> {
+    if matches!(scope, Scope::All) {
+        // Every row is a record of this scope.
+        return Ok(row.0);
+    }
+    let (end, seqs) = log.org_seqs(partition, scope.clone()).await?;
+    let stamped: u64 = seqs.iter().map(|(_, seq)| seq.0).sum();
+    let count = move || crate::status::extent_between(&log, partition, &scope, row, end).rows;
+    match tokio::task::spawn_blocking(count).await {
+        Ok(behind) => Ok(stamped.saturating_sub(behind)),
+        Err(_) => Err(AppendFault::Stopped(partition)),
+    }
+}

@@ -1,0 +1,132 @@
+//! The queue of one owner, bounded in bytes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use event::OrgId;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use crate::lane_state::LaneStates;
+use crate::log::{AppendFault, Position, Scope};
+use crate::prepared::Prepared;
+use crate::units::{Row, Seq};
+
+/// What an owner is asked.
+#[derive(Debug)]
+pub(super) enum Item {
+    Rows(Prepared, oneshot::Sender<Result<Position, AppendFault>>),
+    States(LaneStates, oneshot::Sender<Position>),
+    OrgSeqs(Scope, oneshot::Sender<(Row, Vec<(OrgId, Seq)>)>),
+}
+
+impl Item {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(rows, _) => rows.stored_bytes(),
+            // Lane state must get through a full queue: without it nothing is ever committed.
+            Self::States(..) | Self::OrgSeqs(..) => 0,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum PushError {
+    Full,
+    Closed,
+}
+
+#[derive(Debug)]
+pub(super) struct Inbox {
+    queue: Mutex<Queue>,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    items: VecDeque<Item>,
+    bytes: usize,
+    closed: bool,
+}
+
+impl Inbox {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { queue: Mutex::default(), limit }
+    }
+
+    pub(super) fn push(&self, item: Item) -> Result<(), PushError> {
+        let bytes = item.bytes();
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            return Err(PushError::Closed);
+        }
+        if queue.bytes > 0 && queue.bytes + bytes > self.limit {
+            return Err(PushError::Full);
+        }
+        queue.bytes += bytes;
+        queue.items.push_back(item);
+        Ok(())
+    }
+
+    /// Takes items of about `max_bytes`, at least one if there is any.
+    pub(super) fn take(&self, max_bytes: usize) -> Vec<Item> {
+        let mut queue = self.queue.lock();
+        let (mut taken, mut count) = (0, 0);
+        for item in &queue.items {
+            if count > 0 && taken + item.bytes() > max_bytes {
+                break;
+            }
+            taken += item.bytes();
+            count += 1;
+        }
+        queue.bytes = queue.bytes.saturating_sub(taken);
+        queue.items.drain(..count).collect()
+    }
+
+    pub(super) fn close(&self) {
+        self.queue.lock().closed = true;
+    }
+
+    /// Closes and drops everything: those who wait learn that the owner has stopped.
+    pub(super) fn abandon(&self) {
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        queue.bytes = 0;
+        queue.items.clear();
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        let queue = self.queue.lock();
+        queue.closed && queue.items.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.queue.lock().bytes
+    }
+}
+
+/// Wakes one owner thread.
+#[derive(Debug, Default)]
+pub(super) struct Waker {
+    woken: Mutex<bool>,
+    condition: Condvar,
+}
+
+impl Waker {
+    pub(super) fn wake(&self) {
+        let mut woken = self.woken.lock();
+        if !*woken {
+            *woken = true;
+            self.condition.notify_one();
+        }
+    }
+
+    /// Waits until woken, or until `timeout` has passed.
+    pub(super) fn wait(&self, timeout: Duration) {
+        let mut woken = self.woken.lock();
+        if !*woken {
+            self.condition.wait_for(&mut woken, timeout);
+        }
+        *woken = false;
+    }
+}

@@ -1,0 +1,283 @@
+//! Declared call groups that are open: which group the next call with the same key joins.
+//!
+//! A group closes after ten minutes without a member or after 24 hours; when an organisation or the partition has too
+//! many, the least recently used one closes for the new one. A group's time is the event's own, never later than its
+//! arrival, and never runs backwards. Groups never delay or replace a record.
+
+use rustc_hash::FxHashMap;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::recency::{Linked, Links, List};
+use crate::orgs::OrgKey;
+
+/// A group without a member for this long is closed, in milliseconds.
+const IDLE_MS: i64 = 10 * 60 * 1000;
+/// No group is longer than this, in milliseconds.
+const LONGEST_MS: i64 = 24 * 60 * 60 * 1000;
+/// The most open groups of one organisation.
+const PER_ORG: u32 = 1_024;
+/// The most open groups of one process; each partition gets its share.
+pub(crate) const PER_PROCESS: usize = 262_144;
+
+/// An open group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Open {
+    pub(crate) first_seq: u64,
+    pub(crate) opened_ms: i64,
+    pub(crate) last_ms: i64,
+}
+
+/// (organisation, keyed hash of app and group key).
+type Key = (OrgKey, u64);
+
+#[derive(Debug)]
+struct Slot {
+    key: Key,
+    open: Open,
+    /// Among all of the partition, and among those of its organisation.
+    in_all: Links,
+    in_org: Links,
+}
+
+struct InAll<'a>(&'a mut [Slot]);
+
+impl Linked for InAll<'_> {
+    fn links(&mut self, at: u32) -> Option<&mut Links> {
+        self.0.get_mut(at as usize).map(|slot| &mut slot.in_all)
+    }
+}
+
+struct InOrg<'a>(&'a mut [Slot]);
+
+impl Linked for InOrg<'_> {
+    fn links(&mut self, at: u32) -> Option<&mut Links> {
+        self.0.get_mut(at as usize).map(|slot| &mut slot.in_org)
+    }
+}
+
+/// All open groups of a partition: a map to slots, and the slots in the order in which they were last used.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    at: FxHashMap<Key, u32>,
+    all: List,
+    orgs: FxHashMap<OrgKey, List>,
+    limit: usize,
+}
+
+impl Groups {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            at: FxHashMap::default(),
+            all: List::default(),
+            orgs: FxHashMap::default(),
+            limit: limit.clamp(1, u32::MAX as usize),
+        }
+    }
+
+    /// The first seq of the group that a call at `time_ms` with this key joins; `seq` if it opens a new one.
+    pub(crate) fn join(&mut self, org: OrgKey, key: u64, seq: u64, time_ms: i64) -> u64 {
+        let found = self.at.get(&(org, key)).copied();
+        if let Some((at, slot)) = found.and_then(|at| Some((at, self.slots.get_mut(at as usize)?))) {
+            slot.open = if closed(&slot.open, time_ms) {
+                Open { first_seq: seq, opened_ms: time_ms, last_ms: time_ms }
+            } else {
+                Open { last_ms: slot.open.last_ms.max(time_ms), ..slot.open }
+            };
+            let first_seq = slot.open.first_seq;
+            self.touch(org, at);
+            return first_seq;
+        }
+        self.put(org, key, Open { first_seq: seq, opened_ms: time_ms, last_ms: time_ms });
+        seq
+    }
+
+    /// Takes a member whose group is known, as replay does.
+    pub(crate) fn observe(&mut self, org: OrgKey, key: u64, first_seq: u64, time_ms: i64) {
+        let known = self.at.get(&(org, key)).and_then(|at| self.slots.get(*at as usize)).map(|slot| slot.open);
+        let open = match known {
+            Some(open) if open.first_seq == first_seq => Open { last_ms: open.last_ms.max(time_ms), ..open },
+            _ => Open { first_seq, opened_ms: time_ms, last_ms: time_ms },
+        };
+        self.put(org, key, open);
+    }
+
+    /// Takes a group, from a snapshot for example, as the one that was used last.
+    pub(crate) fn put(&mut self, org: OrgKey, key: u64, open: Open) {
+        if let Some(at) = self.at.get(&(org, key)).copied() {
+            if let Some(slot) = self.slots.get_mut(at as usize) {
+                slot.open = open;
+            }
+            self.touch(org, at);
+            return;
+        }
+        if self.orgs.get(&org).is_some_and(|list| list.len() >= PER_ORG)
+            && let Some(oldest) = self.orgs.get(&org).and_then(List::oldest)
+        {
+            self.close(oldest);
+        }
+        if self.at.len() >= self.limit
+            && let Some(oldest) = self.all.oldest()
+        {
+            self.close(oldest);
+        }
+        let slot = Slot { key: (org, key), open, in_all: Links::default(), in_org: Links::default() };
+        let at = match self.free.pop() {
+            Some(at) => {
+                if let Some(place) = self.slots.get_mut(at as usize) {
+                    *place = slot;
+                }
+                at
+            }
+            None => {
+                let at = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+                self.slots.push(slot);
+                at
+            }
+        };
+        self.at.insert((org, key), at);
+        let slots = &mut self.slots;
+        self.all.push(at, &mut InAll(slots));
+        self.orgs.entry(org).or_default().push(at, &mut InOrg(slots));
+    }
+
+    /// Forgets the groups that were not used for so long that no call at or after `now_ms` can join them.
+    pub(crate) fn close_idle(&mut self, now_ms: i64) {
+        while let Some(oldest) = self.all.oldest() {
+            if self.slots.get(oldest as usize).is_none_or(|slot| !closed(&slot.open, now_ms)) {
+                break;
+            }
+            self.close(oldest);
+        }
+    }
+
+    /// All open groups, for the snapshot: the least recently used first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (OrgKey, u64, &Open)> {
+        let slot = |at: u32| self.slots.get(at as usize);
+        let first = self.all.oldest();
+        std::iter::successors(first, move |at| slot(*at)?.in_all.newer())
+            .filter_map(slot)
+            .map(|slot| (slot.key.0, slot.key.1, &slot.open))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// Makes a group the one that was used last.
+    fn touch(&mut self, org: OrgKey, at: u32) {
+        let slots = &mut self.slots;
+        self.all.touch(at, &mut InAll(slots));
+        if let Some(list) = self.orgs.get_mut(&org) {
+            list.touch(at, &mut InOrg(slots));
+        }
+    }
+
+    fn close(&mut self, at: u32) {
+        let Some(key) = self.slots.get(at as usize).map(|slot| slot.key) else { return };
+        self.at.remove(&key);
+        let slots = &mut self.slots;
+        self.all.remove(at, &mut InAll(slots));
+        if let Some(list) = self.orgs.get_mut(&key.0) {
+            list.remove(at, &mut InOrg(slots));
+            if list.len() == 0 {
+                self.orgs.remove(&key.0);
+            }
+        }
+        self.free.push(at);
+    }
+}
+
+/// Whether a call at `time_ms` comes too late for the group. A call with an older time joins it.
+fn closed(open: &Open, time_ms: i64) -> bool {
+    time_ms.saturating_sub(open.last_ms) > IDLE_MS || time_ms.saturating_sub(open.opened_ms) > LONGEST_MS
+}
+
+/// The group's public id: organisation, key and first seq, hashed.
+pub(crate) fn id(org: &str, key: u64, first_seq: u64) -> u128 {
+    let mut hash = Xxh3::new();
+    hash.update(org.as_bytes());
+    hash.update(&key.to_le_bytes());
+    hash.update(&first_seq.to_le_bytes());
+    hash.digest128()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORG: OrgKey = OrgKey(1);
+    const MINUTE: i64 = 60_000;
+
+    #[test]
+    fn calls_join_until_ten_quiet_minutes_have_passed() {
+        let mut groups = Groups::new(10);
+        assert_eq!(groups.join(ORG, 5, 100, 0), 100);
+        assert_eq!(groups.join(ORG, 5, 101, 10 * MINUTE), 100);
+        assert_eq!(groups.join(ORG, 5, 102, 20 * MINUTE), 100);
+        assert_eq!(groups.join(ORG, 5, 103, 30 * MINUTE + 1), 103);
+        assert_eq!(groups.join(OrgKey(2), 5, 0, 0), 0);
+    }
+
+    #[test]
+    fn an_older_time_joins_and_does_not_turn_the_time_back() {
+        let mut groups = Groups::new(10);
+        groups.join(ORG, 5, 1, 100 * MINUTE);
+        assert_eq!(groups.join(ORG, 5, 2, 3 * MINUTE), 1);
+        assert_eq!(groups.join(ORG, 5, 3, 110 * MINUTE), 1);
+    }
+
+    #[test]
+    fn no_group_is_longer_than_a_day() {
+        let mut groups = Groups::new(10);
+        let mut first = 0;
+        for minute in 0..=(24 * 60 + 5) {
+            first = groups.join(ORG, 5, 1000 + minute as u64, minute * MINUTE);
+        }
+        assert_eq!(first, 1000 + 24 * 60 + 1);
+    }
+
+    #[test]
+    fn the_least_recently_used_closes_for_a_new_one() {
+        let mut groups = Groups::new(2);
+        groups.join(ORG, 1, 1, 0);
+        groups.join(ORG, 2, 2, 2000);
+        groups.join(ORG, 1, 3, 4000);
+        groups.join(ORG, 3, 4, 6000);
+        assert_eq!(groups.len(), 2);
+        assert_eq!(groups.join(ORG, 1, 5, 8000), 1);
+        assert_eq!(groups.join(ORG, 2, 6, 8000), 6);
+    }
+
+    #[test]
+    fn one_organisation_cannot_take_more_than_its_share() {
+        let mut groups = Groups::new(PER_PROCESS);
+        groups.join(OrgKey(9), 7, 1, 0);
+        for key in 0..u64::from(PER_ORG) + 50 {
+            groups.join(ORG, key, key, key as i64);
+        }
+        assert_eq!(groups.len(), PER_ORG as usize + 1);
+        assert_eq!(groups.join(OrgKey(9), 7, 2, 1), 1);
+        groups.close_idle(10_000_000_000);
+        assert_eq!((groups.len(), groups.iter().count(), groups.orgs.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_snapshot_keeps_the_order_of_use() {
+        let mut groups = Groups::new(3);
+        for (key, time) in [(1, 0), (2, 1), (3, 2), (1, 3)] {
+            groups.join(ORG, key, key * 10, time);
+        }
+        let mut again = Groups::new(3);
+        for (org, key, open) in groups.iter() {
+            again.put(org, key, *open);
+        }
+        again.join(ORG, 4, 40, 4);
+        let left: Vec<u64> = again.iter().map(|(_, key, _)| key).collect();
+        assert_eq!(left, [3, 1, 4]);
+    }
+}

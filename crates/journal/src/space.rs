@@ -1,0 +1,153 @@
+//! Room on the disk: taken before anything is stamped, with a ballast that keeps cursors moving on a full disk.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use flow::segment::{Refusal, ReserveError};
+use parking_lot::Mutex;
+
+use crate::vfs::{Access, Vfs, VfsFile};
+
+const NAME: &str = "ballast";
+/// The ballast is given up in steps, so that another program on the disk cannot take all of it at once.
+const STEP: u64 = 4 << 20;
+
+/// The room of one journal, shared by its partitions.
+#[derive(Debug)]
+pub(crate) struct Space {
+    vfs: Arc<dyn Vfs>,
+    dir: PathBuf,
+    target: u64,
+    ballast: Mutex<Ballast>,
+    /// The ballast is not whole: no more events until it is again.
+    short: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Ballast {
+    file: Arc<dyn VfsFile>,
+    len: u64,
+}
+
+impl Space {
+    /// Takes over the ballast file of the last run as it is; [`Space::refill`] makes it whole.
+    pub(crate) fn open(vfs: Arc<dyn Vfs>, dir: &Path, target: u64) -> io::Result<Self> {
+        let path = dir.join(NAME);
+        let file = match vfs.open(&path, Access::Write) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => vfs.open(&path, Access::Create)?,
+            Err(error) => return Err(error),
+        };
+        let len = file.len()?;
+        let ballast = Mutex::new(Ballast { file, len });
+        Ok(Self { vfs, dir: dir.to_owned(), target, ballast, short: AtomicBool::new(len < target) })
+    }
+
+    /// Takes room for the bytes `from..to` of `file`. Events (`ballast` false) are refused while the ballast is not
+    /// whole; lane state, footers and new segments may use it up.
+    pub(crate) fn allocate(
+        &self,
+        file: &dyn VfsFile,
+        from: u64,
+        to: u64,
+        ballast: bool,
+    ) -> Result<(), ReserveError> {
+        if to <= from {
+            return Ok(());
+        }
+        crate::failpoint::at("journal::allocate::before")?;
+        if !ballast {
+            self.ready()?;
+        }
+        loop {
+            let error = match file.allocate(from, to - from) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if error.kind() == io::ErrorKind::Unsupported {
+                return self.trust_free_space(to - from, ballast);
+            }
+            if !is_full(&error) {
+                return Err(error.into());
+            }
+            if !ballast || !self.release(to - from)? {
+                return Err(Refusal::DiskFull.into());
+            }
+        }
+    }
+
+    /// Runs `act`, which may be repeated, and gives up ballast for it as long as the disk is full.
+    pub(crate) fn make_room<T>(&self, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        loop {
+            match act() {
+                Err(error) if is_full(&error) && self.release(STEP)? => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Whether events may be taken into room that is there already.
+    pub(crate) fn ready(&self) -> Result<(), ReserveError> {
+        if self.short.load(Ordering::Relaxed) && !self.refill()? {
+            return Err(Refusal::DiskFull.into());
+        }
+        Ok(())
+    }
+
+    /// For file systems that cannot promise room (some network ones): what they say is free must do.
+    fn trust_free_space(&self, bytes: u64, ballast: bool) -> Result<(), ReserveError> {
+        let kept = if ballast { 0 } else { self.target };
+        if self.vfs.free_space(&self.dir)? >= bytes.saturating_add(kept) {
+            return Ok(());
+        }
+        Err(Refusal::DiskFull.into())
+    }
+
+    /// Gives up a part of the ballast; `false` when nothing is left.
+    fn release(&self, bytes: u64) -> io::Result<bool> {
+        let mut ballast = self.ballast.lock();
+        if ballast.len == 0 {
+            return Ok(false);
+        }
+        let len = ballast.len.saturating_sub(bytes.max(STEP));
+        ballast.file.truncate(len)?;
+        ballast.len = len;
+        if !self.short.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the disk is full: no events are taken until there is room; deliveries go on");
+        }
+        Ok(true)
+    }
+
+    /// Tries to make the ballast whole again; tells whether it is.
+    pub(crate) fn refill(&self) -> io::Result<bool> {
+        let mut ballast = self.ballast.lock();
+        let missing = self.target.saturating_sub(ballast.len);
+        if missing > 0 {
+            // Asked first: a failed allocation would fill the disk to the brim before it gives up.
+            if self.vfs.free_space(&self.dir)? < missing {
+                return Ok(false);
+            }
+            match ballast.file.allocate(ballast.len, missing) {
+                Ok(()) => ballast.len = self.target,
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+                Err(error) if is_full(&error) => {
+                    ballast.file.truncate(ballast.len)?;
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
+            tracing::info!(bytes = self.target, "the disk space kept for lane state and restarts is whole");
+        }
+        self.short.store(false, Ordering::Relaxed);
+        Ok(true)
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! One module per command, and what they share.
+
+pub mod demo;
+pub mod ingest;
+pub mod journal;
+pub mod run;
+pub mod schema;
+pub mod sinks;
+pub mod validate;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::cli::{Cli, Command, Exit};
+use crate::sinks::{Configuration, types};
+use crate::{bench, generate};
+
+/// Runs a command.
+///
+/// # Errors
+/// What went wrong, for a person to read.
+pub fn dispatch(cli: Cli, environment: BTreeMap<String, String>) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Run(args) => block_on(run::run(args, environment)),
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::Ingest(args) => block_on(ingest::run(args, environment)),
+        Command::Validate(args) => Ok(validate::run(&args, &environment)),
+        Command::Sinks { command } => block_on(sinks::run(&command, &environment)),
+        Command::Journal { command } => journal::run(&command),
+        Command::Schema { of } => Ok(schema::run(of)),
+        Command::Generate(args) => generate::run(&args).map(|()| Exit::Success),
+        Command::Bench(args) => bench::run(args),
+        Command::BenchLoad(args) => bench::run_load(args).map(|()| Exit::Success),
+        Command::BenchReceiver(args) => bench::run_collector(&args).map(|()| Exit::Success),
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}
+
+/// The process's environment. This is the only place that reads it.
+#[must_use]
+pub fn environment() -> BTreeMap<String, String> {
+    // Variables that are no UTF-8 cannot be referred to from YAML.
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Loads the configuration or prints all that is wrong with it.
+///
+/// # Errors
+/// [`Exit::Configuration`] after the problems were printed.
+pub fn load(path: &Path, environment: &BTreeMap<String, String>) -> Result<Configuration, Exit> {
+    config::load(path, environment, &types()).map_err(|problems| {
+        eprint!("{problems}");
+        Exit::Configuration
+    })
+}

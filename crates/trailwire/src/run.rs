@@ -1,0 +1,369 @@
+//! The daemon: everything wired together, from the journal's recovery to the last recorded cursor.
+//!
+//! The order of the start is part of what is promised: the journal is recovered and synced before any lane, answer or
+//! stamp uses it, and the beginnings of new sinks are durable before the first event is acknowledged.
+
+mod reload;
+mod status;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use api::admin::Admin;
+use api::budget::Budget;
+use api::ingest::{Ingest, Patience};
+use api::intake::Intake;
+use api::metrics::{Signals, Tallies};
+use api::quota::Quotas;
+use api::server::{Drained, Limits, serve};
+use event::OrgId;
+use flow::PartitionId;
+use flow::block::Block;
+use flow::clock::Clock;
+use flow::ingress::Ingress;
+use flow::lane::{Engine, LaneSettings, Lanes, Notify, inbox};
+use flow::local::{LocalLog, LocalSettings, Observer, Restored};
+use flow::log::{Log, LogBackend};
+use flow::orgs::{Directory, UnknownOrgs};
+use flow::partition::OwnerFault;
+use flow::segment::{Expired, SegmentIo, SegmentRead};
+use journal::vfs::OsVfs;
+use pipelines::{Grant, Keys, Plan};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::cli::Exit;
+use crate::sinks::{self, Configuration};
+use crate::{grants, master_secret, otlp};
+
+/// How long deliveries under way may take once the process was told to stop.
+const DRAIN: Duration = Duration::from_secs(15);
+/// Bytes that may wait at one partition's owner, at least.
+const INBOX_FLOOR: usize = 4 << 20;
+
+/// Why the daemon does not start.
+#[derive(Debug)]
+pub struct StartFault {
+    /// What to end the process with.
+    pub exit: Exit,
+    /// In words.
+    pub error: anyhow::Error,
+}
+
+impl From<anyhow::Error> for StartFault {
+    fn from(error: anyhow::Error) -> Self {
+        Self { exit: Exit::Failure, error }
+    }
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    /// Where events are taken.
+    pub ingest: SocketAddr,
+    /// Where status and metrics are.
+    pub admin: SocketAddr,
+    core: Core,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<Drained>>,
+    reloading: reload::Reloading,
+    signals: Arc<Signals>,
+}
+
+/// The daemon without its listeners: journal, owners, lanes and the way in.
+#[derive(Debug)]
+pub struct Core {
+    intake: Arc<Intake>,
+    budget: Arc<Budget>,
+    lanes: Lanes,
+    log: Arc<LocalLog>,
+    engine: JoinHandle<()>,
+    grants: BTreeMap<String, Arc<Grant>>,
+    source: Arc<status::Source>,
+    tallies: Arc<Tallies>,
+    client: egress::Client,
+    directory: Arc<Directory>,
+    clock: Clock,
+}
+
+impl Core {
+    /// Recovers the journal and starts owners and lanes.
+    ///
+    /// # Errors
+    /// [`StartFault`].
+    pub async fn start(configuration: &Configuration) -> Result<Self, StartFault> {
+        let operator = &configuration.operator;
+        let clock = Clock::system();
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let folder = operator.data_dir.join("journal");
+        std::fs::create_dir_all(&operator.data_dir)
+            .with_context(|| format!("creating {}", operator.data_dir.display()))?;
+        let is_old = folder.join("manifest.json").try_exists().context("looking at the journal")?;
+        let secret = master_secret::load(&operator.data_dir, operator.master_secret.as_ref(), is_old)?;
+        let opened = open_journal(&folder, configuration)?;
+        for (partition, recovery) in opened.recoveries.iter().enumerate() {
+            tracing::debug!(partition, ?recovery, "recovered");
+        }
+        let partitions = u16::try_from(opened.writers.len()).unwrap_or(u16::MAX);
+        let unknown = match operator.unknown_org {
+            config::UnknownOrg::Accept => UnknownOrgs::Accept,
+            config::UnknownOrg::Refuse => UnknownOrgs::Refuse,
+        };
+        let directory = Directory::new(partitions, unknown);
+        for org in &configuration.orgs {
+            directory.declare(&org.id);
+        }
+        let settings = LocalSettings {
+            window: operator.dedupe_window as usize,
+            tail_bytes: usize::try_from(operator.memory.tail).unwrap_or(usize::MAX),
+            inbox_bytes: usize::try_from(operator.memory.ingest).unwrap_or(usize::MAX).max(INBOX_FLOOR),
+            threads: operator.threads.map_or(cores, usize::from),
+        };
+        let writers: Vec<Box<dyn SegmentIo>> =
+            opened.writers.into_iter().map(|writer| Box::new(writer) as Box<dyn SegmentIo>).collect();
+        let (restore_directory, restore_clock) = (Arc::clone(&directory), clock.clone());
+        let restored = tokio::task::spawn_blocking(move || {
+            Restored::open(writers, restore_directory, settings, &restore_clock)
+        })
+        .await
+        .context("restoring the journal's state")?
+        .map_err(|fault| StartFault { exit: Exit::Damaged, error: fault.into() })?;
+
+        let (notify, inbox) = inbox(partitions);
+        let observer: Arc<dyn Observer> = Arc::new(Bridge(notify));
+        let reader: Arc<dyn SegmentRead> = Arc::<journal::Reader>::clone(&opened.reader);
+        let opened_log = restored.start(reader, &clock, &observer);
+        let log: Arc<LocalLog> = opened_log.log;
+        let backend: Arc<dyn LogBackend> = Arc::<LocalLog>::clone(&log);
+        let mut lane_settings = LaneSettings::new(
+            u128::from_le_bytes(opened.log.0),
+            u32::try_from(cores).unwrap_or(1),
+            rand::random(),
+        );
+        lane_settings.starts_per_second =
+            operator.delivery_starts_per_core.saturating_mul(u32::try_from(cores).unwrap_or(1));
+        lane_settings.memory = usize::try_from(operator.memory.in_flight).unwrap_or(usize::MAX);
+        let (engine, lanes) = Engine::new(
+            Arc::clone(&backend),
+            Arc::clone(&directory),
+            clock.clone(),
+            lane_settings,
+            inbox,
+            opened_log.lanes,
+        );
+        let engine = tokio::spawn(engine.run());
+
+        let client = egress_client(configuration, &clock)?;
+        lanes.apply(sinks::specs(configuration, &client)).await.context("starting the sinks")?;
+
+        let plan = Arc::new(Plan::new(Keys::derive(&secret), Arc::clone(&directory)));
+        let tallies = Arc::new(Tallies::default());
+        let quotas = Quotas::new(
+            grants::quota(&operator.ingest_per_org),
+            configuration.orgs.iter().map(|org| (directory.declare(&org.id).key, grants::quota(&org.ingest))),
+            &clock,
+        );
+        let intake =
+            Intake::new(plan, Ingress::new(Log::new(backend)), quotas, Arc::clone(&tallies), clock.clone());
+        let budget = Arc::new(Budget::new(usize::try_from(operator.memory.ingest).unwrap_or(usize::MAX)));
+        let source = Arc::new(status::Source::new(
+            opened.log.to_string(),
+            lanes.clone(),
+            Arc::clone(&log),
+            opened.reader,
+            Arc::clone(&budget),
+            operator.memory,
+            clock.clone(),
+        ));
+        Ok(Self {
+            intake,
+            budget,
+            lanes,
+            log,
+            engine,
+            grants: grants::all(operator)?,
+            source,
+            tallies,
+            client,
+            directory,
+            clock,
+        })
+    }
+
+    /// The way in for files and standard input.
+    #[must_use]
+    pub fn intake(&self) -> &Arc<Intake> {
+        &self.intake
+    }
+
+    /// What a producer may send.
+    #[must_use]
+    pub fn grant(&self, producer: &str) -> Option<Arc<Grant>> {
+        self.grants.get(producer).map(Arc::clone)
+    }
+
+    /// Lets deliveries under way finish, records every cursor, writes the watermark.
+    ///
+    /// # Errors
+    /// When a part had failed before.
+    pub async fn shut_down(self) -> anyhow::Result<()> {
+        let Self { lanes, log, engine, source, .. } = self;
+        source.leave();
+        let drained = lanes.shut_down(DRAIN).await;
+        engine.await.context("the delivery engine panicked")?;
+        tokio::task::spawn_blocking(move || log.shut_down()).await.context("ending the owners")?;
+        drained.context("ending the lanes")
+    }
+}
+
+impl Daemon {
+    /// Starts everything and listens.
+    ///
+    /// # Errors
+    /// [`StartFault`].
+    pub async fn start(
+        configuration: Configuration,
+        path: PathBuf,
+        environment: BTreeMap<String, String>,
+    ) -> Result<Self, StartFault> {
+        let operator = &configuration.operator;
+        // Taken first: a port in use should not cost a recovery.
+        let ingest = bind(operator.listen.ingest, "listen.ingest").await?;
+        let admin = bind(operator.listen.admin, "listen.admin").await?;
+        let (ingest_address, admin_address) = (address(&ingest)?, address(&admin)?);
+        let core = Core::start(&configuration).await?;
+        let producers = grants::producers(operator)?;
+        if producers.is_empty() {
+            tracing::warn!("no producer is configured: every request to /v1/events will be refused");
+        }
+        let signals = Signals::new(Arc::clone(&core.tallies), Arc::<status::Source>::clone(&core.source));
+        let token = operator.admin_token.as_ref().map(grants::token);
+        let pages = Admin::new(Arc::clone(&signals), token, admin_address)
+            .map_err(|fault| StartFault { exit: Exit::Configuration, error: fault.into() })?;
+        let intake =
+            Ingest::new(Arc::clone(&core.intake), producers, Arc::clone(&core.budget), Patience::default());
+        let (stop, stopped) = watch::channel(false);
+        let listeners = vec![
+            tokio::spawn(serve(
+                ingest,
+                Arc::<Ingest>::clone(&intake),
+                Limits::default(),
+                core.clock.clone(),
+                stopped.clone(),
+            )),
+            tokio::spawn(serve(admin, pages, Limits::default(), core.clock.clone(), stopped.clone())),
+        ];
+        if let Some(endpoint) = &operator.otlp_endpoint {
+            otlp::start(endpoint, &core.client, &signals, &core.clock, stopped)
+                .with_context(|| format!("exporting metrics to {endpoint}"))?;
+        }
+        core.source.enter();
+        let reloading = reload::Reloading::new(path, environment, configuration, intake);
+        Ok(Self { ingest: ingest_address, admin: admin_address, core, stop, listeners, reloading, signals })
+    }
+
+    /// Journal, lanes and the way in.
+    #[must_use]
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Status and metrics.
+    #[must_use]
+    pub fn signals(&self) -> &Arc<Signals> {
+        &self.signals
+    }
+
+    /// Reads the configuration again and applies what changed. What cannot be read leaves the old in force.
+    pub async fn reload(&mut self) {
+        self.reloading.apply(&self.core).await;
+    }
+
+    /// Stops listening, lets requests and deliveries finish, and records where every sink is.
+    ///
+    /// # Errors
+    /// When a part had failed before.
+    pub async fn shut_down(self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        for listener in self.listeners {
+            let drained = listener.await.context("a listener panicked")?;
+            if drained.cut > 0 {
+                tracing::warn!(requests = drained.cut, "cut requests that took too long");
+            }
+        }
+        self.core.shut_down().await
+    }
+}
+
+fn open_journal(
+    folder: &std::path::Path,
+    configuration: &Configuration,
+) -> Result<journal::Journal, StartFault> {
+    let operator = &configuration.operator;
+    let settings = journal::Settings {
+        partitions: operator.journal.partitions,
+        segment_bytes: operator.journal.segment_bytes,
+        max_age: operator.buffer.max_age,
+        max_bytes: operator.buffer.max_bytes,
+        ..journal::Settings::default()
+    };
+    journal::open(Arc::new(OsVfs), folder, &settings).map_err(|error| {
+        let exit = match &error {
+            journal::OpenError::Locked(_) => Exit::Locked,
+            journal::OpenError::Damaged(_) => Exit::Damaged,
+            _ => Exit::Failure,
+        };
+        StartFault { exit, error: error.into() }
+    })
+}
+
+fn egress_client(configuration: &Configuration, clock: &Clock) -> anyhow::Result<egress::Client> {
+    let allow = configuration
+        .operator
+        .egress_allow
+        .iter()
+        .map(|allowed| egress::Allow { net: allowed.cidr, plaintext: allowed.plaintext })
+        .collect();
+    let policy = egress::Policy { allow, ..egress::Policy::default() };
+    egress::Client::new(policy, clock.clone()).context("preparing TLS")
+}
+
+async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartFault> {
+    TcpListener::bind(address).await.map_err(|error| StartFault {
+        exit: Exit::Failure,
+        error: anyhow::Error::new(error).context(format!("listening on {address} (`{key}`)")),
+    })
+}
+
+fn address(listener: &TcpListener) -> anyhow::Result<SocketAddr> {
+    listener.local_addr().context("asking for the listener's address")
+}
+
+/// From the owners to the lanes; ends the process when an owner fails.
+#[derive(Debug)]
+struct Bridge(Notify);
+
+impl Observer for Bridge {
+    fn appended(&self, partition: PartitionId, block: &Arc<Block>) {
+        self.0.appended(partition, block);
+    }
+
+    fn expired(&self, partition: PartitionId, expired: Expired) {
+        self.0.expired(partition, expired.rows.end);
+    }
+
+    fn failed(&self, fault: &OwnerFault) {
+        tracing::error!(%fault, "stopping: only a restart can tell what the disk holds");
+        std::process::exit(i32::from(Exit::Failure as u8));
+    }
+}
+
+/// The organisation that owns a sink, as text.
+pub(crate) fn owner_text(owner: Option<&OrgId>) -> String {
+    owner.map_or_else(|| "*".to_owned(), ToString::to_string)
+}
