@@ -18,8 +18,16 @@ fn keys_are_stable_across_releases() {
 #[test]
 fn every_part_matters() {
     let keys = Keys::derive(&[7; 32]);
-    let dedupe = |org: &str, producer: &str, id: &str| Keys::dedupe(&keys.dedupe_start(producer), org.as_bytes(), id.as_bytes());
-    let all = [dedupe("ab", "c", "d"), dedupe("a", "bc", "d"), dedupe("ab", "cd", ""), dedupe("ab", "", "cd"), dedupe("ab", "c", "e")];
+    let dedupe = |org: &str, producer: &str, id: &str| {
+        Keys::dedupe(&keys.dedupe_start(producer), org.as_bytes(), id.as_bytes())
+    };
+    let all = [
+        dedupe("ab", "c", "d"),
+        dedupe("a", "bc", "d"),
+        dedupe("ab", "cd", ""),
+        dedupe("ab", "", "cd"),
+        dedupe("ab", "c", "e"),
+    ];
     for (i, one) in all.iter().enumerate() {
         assert!(all.iter().skip(i + 1).all(|other| one != other));
     }

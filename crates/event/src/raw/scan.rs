@@ -301,15 +301,16 @@ impl<'a, 's> Scanner<'a, 's> {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
             Some(b'u') => {
                 let unit = |from| self.bytes.get(from..from + 4).and_then(hex4);
-                let unpaired = || {
-                    Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" })
-                };
+                let unpaired =
+                    || Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" });
                 match unit(self.at + 2) {
-                    Some(0xd800..=0xdbff) => match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
-                        (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
-                        _ if self.lenient => Ok(6),
-                        _ => Err(unpaired()),
-                    },
+                    Some(0xd800..=0xdbff) => {
+                        match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
+                            (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
+                            _ if self.lenient => Ok(6),
+                            _ => Err(unpaired()),
+                        }
+                    }
                     Some(0xdc00..=0xdfff) if !self.lenient => Err(unpaired()),
                     Some(_) => Ok(6),
                     None => Err(self.bad_json("four hexadecimal digits belong behind \\u")),
@@ -354,7 +355,10 @@ impl<'a, 's> Scanner<'a, 's> {
             let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
                 // A leading zero stands alone, and the number must end here.
-                if count == 0 || (count > 1 && rest.first() == Some(&b'0')) || matches!(byte, b'.' | b'e' | b'E') {
+                if count == 0
+                    || (count > 1 && rest.first() == Some(&b'0'))
+                    || matches!(byte, b'.' | b'e' | b'E')
+                {
                     return None;
                 }
                 self.at += count;
@@ -375,7 +379,10 @@ impl<'a, 's> Scanner<'a, 's> {
         let rest = self.bytes.get(start..)?;
         let point = rest.iter().take(10).position(|b| !b.is_ascii_digit())?;
         let (whole, fraction) = (rest.get(..point)?, rest.get(point + 1..)?);
-        if rest.get(point) != Some(&b'.') || whole.is_empty() || (whole.len() > 1 && whole.first() == Some(&b'0')) {
+        if rest.get(point) != Some(&b'.')
+            || whole.is_empty()
+            || (whole.len() > 1 && whole.first() == Some(&b'0'))
+        {
             return None;
         }
         let mut micros = whole.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
@@ -384,7 +391,8 @@ impl<'a, 's> Scanner<'a, 's> {
             return None;
         }
         for place in 0..3 {
-            let digit = fraction.get(place).filter(|_| place < digits).map_or(0, |digit| u64::from(digit - b'0'));
+            let digit =
+                fraction.get(place).filter(|_| place < digits).map_or(0, |digit| u64::from(digit - b'0'));
             micros = micros * 10 + digit;
         }
         self.at = start + point + 1 + digits;
@@ -521,14 +529,22 @@ impl<'a, 's> Scanner<'a, 's> {
             names.sort_unstable_by_key(|name| (name.hash, name.start));
             let bytes = self.bytes;
             let text = |name: &SeenName| {
-                Text::new(bytes.get(name.start..name.end).unwrap_or_default(), u8::from(name.escaped) * ESCAPED)
+                Text::new(
+                    bytes.get(name.start..name.end).unwrap_or_default(),
+                    u8::from(name.escaped) * ESCAPED,
+                )
             };
             for (place, name) in names.iter().enumerate() {
                 let same_hash = names.iter().skip(place + 1).take_while(|other| other.hash == name.hash);
                 for other in same_hash {
                     let (mut one, mut two) = (Vec::new(), Vec::new());
                     if text(name).decode(&mut one) == text(other).decode(&mut two) {
-                        return Err(Box::new(Problem { code: Code::DuplicateMember, at: other.start, member, note: "" }));
+                        return Err(Box::new(Problem {
+                            code: Code::DuplicateMember,
+                            at: other.start,
+                            member,
+                            note: "",
+                        }));
                     }
                 }
             }

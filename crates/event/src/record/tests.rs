@@ -9,7 +9,12 @@ fn with_tail(raw: &str, change: impl FnOnce(&mut Tail<'_>)) -> (String, usize) {
     from(raw, AssertedBy::Platform, "gateway", change)
 }
 
-fn from(raw: &str, asserted_by: AssertedBy, producer: &str, change: impl FnOnce(&mut Tail<'_>)) -> (String, usize) {
+fn from(
+    raw: &str,
+    asserted_by: AssertedBy,
+    producer: &str,
+    change: impl FnOnce(&mut Tail<'_>),
+) -> (String, usize) {
     let mut scratch = Scratch::default();
     let mut event = RawEvent::default();
     Reader::new(&mut scratch).read(raw.as_bytes(), &mut event).unwrap();

@@ -97,7 +97,8 @@ impl Groups {
 
     /// Takes a member whose group is known, as replay does.
     pub(crate) fn observe(&mut self, org: OrgKey, key: u64, first_seq: u64, time_ms: i64) {
-        let known = self.at.get(&(org, key)).and_then(|at| self.slots.get(*at as usize)).map(|slot| slot.open);
+        let known =
+            self.at.get(&(org, key)).and_then(|at| self.slots.get(*at as usize)).map(|slot| slot.open);
         let open = match known {
             Some(open) if open.first_seq == first_seq => Open { last_ms: open.last_ms.max(time_ms), ..open },
             _ => Open { first_seq, opened_ms: time_ms, last_ms: time_ms },
