@@ -55,7 +55,7 @@ fn reference(i: usize) -> String {
     } else {
         [200, 201, 204][next(3) as usize]
     };
-    let headers = if i % 4 == 0 {
+    let headers = if i.is_multiple_of(4) {
         format!(
             r#","headers":{{"x-audit-log-description":"Nightly sync of project {}","x-audit-log-group":"sync-{}"}}"#,
             next(900),
