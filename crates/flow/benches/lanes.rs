@@ -13,14 +13,16 @@ use flow::block::Block;
 use flow::clock::{Clock, UnixMillis};
 use flow::lane::{Begin, Engine, LaneSettings, Lanes, Notify, SinkSpec, Target, inbox};
 use flow::lane_state::LaneStates;
-use flow::log::{AppendFault, Extent, GapReason, LogBackend, Position, ReadError, ReadSpec, Scope, Slice};
+use flow::log::{
+    AppendFault, Extent, GapReason, LogBackend, OrgSeqs, Position, ReadError, ReadSpec, Scope, Slice,
+};
 use flow::orgs::{Directory, OrgKey, UnknownOrgs};
 use flow::partition::{Owner, OwnerSettings, Queued};
 use flow::prepared::{Prepared, PreparedRow};
 use flow::segment::{Expired, ReserveError, SegmentIo, Tip};
 use flow::sink::{Attempt, BatchShape, Delivery, Sink, Unconfirmed, Verdict};
 use flow::tail::Tail;
-use flow::{LogPos, PartitionId, Row, Seq};
+use flow::{LogPos, PartitionId, Row};
 use futures_util::future::BoxFuture;
 
 fn main() {
@@ -90,11 +92,7 @@ impl LogBackend for TailOnly {
     fn extent(&self, _: PartitionId, _: &Scope, _: Row) -> Extent {
         Extent::default()
     }
-    fn org_seqs(
-        &self,
-        p: PartitionId,
-        _: Scope,
-    ) -> BoxFuture<'static, Result<(Row, Vec<(OrgId, Seq)>), AppendFault>> {
+    fn org_seqs(&self, p: PartitionId, _: Scope) -> BoxFuture<'static, Result<OrgSeqs, AppendFault>> {
         Box::pin(std::future::ready(Ok((self.0.end(p), Vec::new()))))
     }
     fn oldest(&self, _: PartitionId) -> (Row, GapReason) {

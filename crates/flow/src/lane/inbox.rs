@@ -106,7 +106,7 @@ impl<F> std::fmt::Debug for LogObserver<F> {
 impl<F: Fn(&OwnerFault) + Send + Sync + 'static> LogObserver<F> {
     /// `failed` is called when an owner cannot go on: the process must stop.
     #[must_use]
-    pub fn new(notify: Notify, failed: F) -> Arc<dyn Observer> {
+    pub fn new(notify: Notify, failed: F) -> Arc<Self> {
         Arc::new(Self { notify, failed })
     }
 }
