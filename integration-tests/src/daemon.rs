@@ -35,8 +35,7 @@ impl Daemon {
         environment: &[(&str, &str)],
         arguments: &[&str],
     ) -> Result<Self, ExitStatus> {
-        let log =
-            std::fs::OpenOptions::new().create(true).append(true).open(workspace.log_path()).unwrap();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(workspace.log_path()).unwrap();
         let mut child = Command::new(binary)
             .args(["run", "--config"])
             .arg(workspace.config())

@@ -111,8 +111,9 @@ fn readable(bytes: &[u8]) -> Vec<u8> {
                 out.push(code as u8);
                 at += 3;
             }
-            b'\\' if bytes.get(at + 1) == Some(&b'u')
-                && let Some(code) = digits(at + 2, 4).and_then(char::from_u32) =>
+            b'\\'
+                if bytes.get(at + 1) == Some(&b'u')
+                    && let Some(code) = digits(at + 2, 4).and_then(char::from_u32) =>
             {
                 out.extend_from_slice(code.encode_utf8(&mut [0; 4]).as_bytes());
                 at += 6;

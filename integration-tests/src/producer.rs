@@ -69,6 +69,7 @@ pub fn ids(prefix: &str, count: u64) -> impl Iterator<Item = String> {
 #[must_use]
 pub fn rfc3339_now() -> String {
     let seconds = Clock::system().now().wall.0 / 1000;
-    let output = Command::new("date").args(["-u", "-d", &format!("@{seconds}"), "+%FT%T.000Z"]).output().unwrap();
+    let output =
+        Command::new("date").args(["-u", "-d", &format!("@{seconds}"), "+%FT%T.000Z"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }

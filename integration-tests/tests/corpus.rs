@@ -103,7 +103,8 @@ async fn through_the_product(text: &str) -> Totals {
     }
 
     // Lines that are refused must not be quoted either.
-    let damaged: Vec<String> = lines.iter().take(2000).enumerate().map(|(at, line)| damage(at, line)).collect();
+    let damaged: Vec<String> =
+        lines.iter().take(2000).enumerate().map(|(at, line)| damage(at, line)).collect();
     for batch in damaged.chunks(500) {
         let reply = producer.post(&[], batch.join("\n").as_bytes());
         assert_eq!(reply.status, 200);

@@ -125,7 +125,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     let workspace = Workspace::new(&receiver.url(), &Options::default());
     let ledger = Ledger { time: rfc3339_now(), ..Ledger::default() };
     let unanswered = Mutex::new(Vec::new());
-    let points: Vec<&str> = flow::FAIL_POINTS.iter().chain(journal::failpoint::ALL).copied().collect();
+    let points: Vec<&str> = flow::FAIL_POINTS.iter().chain(journal::failpoint::ALL).chain(api::FAIL_POINTS).copied().collect();
     let hit_log = workspace.path().join("hits.log");
     let clock = Clock::system();
     let mut killed_at: Vec<UnixMillis> = Vec::new();
@@ -229,8 +229,15 @@ fn judge(receiver: &Receiver, ledger: &Ledger, killed_at: &[UnixMillis]) {
             // What the kernel had taken over at the kill may reach the receiver a little later.
             let window = -WAY_BACK_MS..=REPEAT_WINDOW_MS + WAY_BACK_MS;
             let explained = killed_at.iter().any(|kill| window.contains(&(kill.0 - repeat.first_at)));
-            let kills: Vec<i64> = killed_at.iter().map(|kill| kill.0 - repeat.first_at).filter(|ms| (-3000..3000).contains(ms)).collect();
-            assert!(explained, "repeated without a kill shortly after its first delivery (kills at {kills:?} ms): {repeat:?}");
+            let kills: Vec<i64> = killed_at
+                .iter()
+                .map(|kill| kill.0 - repeat.first_at)
+                .filter(|ms| (-3000..3000).contains(ms))
+                .collect();
+            assert!(
+                explained,
+                "repeated without a kill shortly after its first delivery (kills at {kills:?} ms): {repeat:?}"
+            );
         }
         println!(
             "{} acknowledged, {} delivered, {} repeats, {} kills",

@@ -149,7 +149,9 @@ impl Plan {
             return if at == text.len() {
                 Ok(())
             } else {
-                Err(BodyFault::broken("there is more than one value; send one a line as application/x-ndjson"))
+                Err(BodyFault::broken(
+                    "there is more than one value; send one a line as application/x-ndjson",
+                ))
             };
         }
         at = skip_blank(text, at + 1);

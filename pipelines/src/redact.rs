@@ -248,7 +248,7 @@ impl Work {
         match words.iter().find(|word| word.as_bytes() == decoded) {
             Some(word) => *text = Text::plain(word),
             None => {
-                *text = instead.map_or(Text::default(), Text::plain);
+                *text = instead.map(Text::plain).unwrap_or_default();
                 self.replaced += 1;
             }
         }

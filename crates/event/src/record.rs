@@ -85,7 +85,13 @@ impl Origin {
     /// redaction policy that is applied to them; and the moment of receipt, in milliseconds since 1970. Of source
     /// and producer [`MAX_NAME`] bytes count.
     #[must_use]
-    pub fn new(source: &str, asserted_by: AssertedBy, producer: &str, policy: &'static str, received_at: i64) -> Self {
+    pub fn new(
+        source: &str,
+        asserted_by: AssertedBy,
+        producer: &str,
+        policy: &'static str,
+        received_at: i64,
+    ) -> Self {
         let render = |fidelity: &str| {
             let mut out = b",\"provenance\":{\"source\":\"".to_vec();
             write_escaped(cut(source), &mut out);

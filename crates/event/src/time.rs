@@ -17,8 +17,32 @@ const DAY_MS: i64 = 86_400_000;
 #[inline]
 pub fn parse_canonical(text: &[u8]) -> Option<i64> {
     let text: &[u8; CANONICAL_LEN] = text.try_into().ok()?;
-    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', a0, a1, b'T', h0, h1, b':', i0, i1, b':', s0, s1, b'.', f0, f1, f2, b'Z'] =
-        text
+    let &[
+        y0,
+        y1,
+        y2,
+        y3,
+        b'-',
+        m0,
+        m1,
+        b'-',
+        a0,
+        a1,
+        b'T',
+        h0,
+        h1,
+        b':',
+        i0,
+        i1,
+        b':',
+        s0,
+        s1,
+        b'.',
+        f0,
+        f1,
+        f2,
+        b'Z',
+    ] = text
     else {
         return None;
     };

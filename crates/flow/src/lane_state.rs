@@ -118,6 +118,9 @@ pub struct LaneState {
     pub gaps: Vec<OpenGap>,
     /// Hash of filter, select, encoding and batch limits.
     pub plan_epoch: u64,
+    /// Hash of the organisations of this partition that the lane is about, 0 for all: when it differs from what is
+    /// configured, the counts begin anew.
+    pub scope: u64,
     /// The sink is no longer configured; kept until a person confirms.
     pub removed: bool,
 }
@@ -171,6 +174,7 @@ impl LaneState {
         put_u64(out, self.next_row.0);
         put_u64(out, self.start_row.0);
         put_u64(out, self.plan_epoch);
+        put_u64(out, self.scope);
         let c = &self.counts;
         for count in [c.delivered, c.filtered, c.grouped, c.dead_lettered, c.discarded, c.expired, c.lost] {
             put_u64(out, count);
@@ -207,6 +211,7 @@ impl LaneState {
         let next_row = Row(fields.u64("next row")?);
         let start_row = Row(fields.u64("start row")?);
         let plan_epoch = fields.u64("plan epoch")?;
+        let scope = fields.u64("scope")?;
         let mut count = || fields.u64("count");
         let counts = Counts {
             delivered: count()?,
@@ -254,6 +259,7 @@ impl LaneState {
             starts,
             gaps,
             plan_epoch,
+            scope,
             removed,
         })
     }

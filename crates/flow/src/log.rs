@@ -12,7 +12,7 @@ use crate::block::Block;
 use crate::prepared::Prepared;
 pub use crate::segment::ReadError;
 use crate::segment::Refusal;
-use crate::units::{LogPos, PartitionId, Row, RowRange};
+use crate::units::{LogPos, PartitionId, Row, RowRange, Seq};
 
 /// Which organisations' records a lane is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,7 +182,7 @@ pub trait LogBackend: Send + Sync + 'static {
         &self,
         partition: PartitionId,
         scope: Scope,
-    ) -> BoxFuture<'static, Result<(Row, Vec<(OrgId, crate::units::Seq)>), AppendFault>>;
+    ) -> BoxFuture<'static, Result<OrgSeqs, AppendFault>>;
 
     /// The oldest row that can still be read, and why older ones cannot.
     fn oldest(&self, partition: PartitionId) -> (Row, GapReason);
@@ -190,6 +190,9 @@ pub trait LogBackend: Send + Sync + 'static {
     /// One past the last durable row.
     fn durable_end(&self, partition: PartitionId) -> Row;
 }
+
+/// A row, and the seq that the next record of each organisation gets there.
+pub type OrgSeqs = (Row, Vec<(OrgId, Seq)>);
 
 /// The log. Only it makes [`Durable`], the proof that lets ingress answer "stored".
 #[derive(Clone)]

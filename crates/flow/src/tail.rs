@@ -130,7 +130,7 @@ impl Cached {
     fn all_from(&self, from: Row) -> Vec<Range<u32>> {
         let header = self.block.header();
         let first = u32::try_from(from.0.saturating_sub(header.base_row.0)).unwrap_or(u32::MAX);
-        if first < header.rows { vec![first..header.rows] } else { Vec::new() }
+        (first < header.rows).then_some(first..header.rows).into_iter().collect()
     }
 
     fn of(&self, keys: &[OrgKey], from: Row) -> Vec<Range<u32>> {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Every point of the product.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    flow::FAIL_POINTS.iter().chain(journal::failpoint::ALL).copied()
+    [flow::FAIL_POINTS, journal::failpoint::ALL, api::FAIL_POINTS].into_iter().flatten().copied()
 }
 
 /// Arms the points.

@@ -3,8 +3,8 @@
 use super::scan::Scanner;
 use super::text::Text;
 use super::{
-    Actor, App, AppEvent, AuditEvent, Client, Lifecycle, MAX_ID, Measured, Problem, RawEvent, Request, Response,
-    TextList, number,
+    Actor, App, AppEvent, AuditEvent, Client, Lifecycle, MAX_ID, Measured, Problem, RawEvent, Request,
+    Response, TextList, number,
 };
 use crate::Kind;
 use crate::reject::Code;
@@ -103,7 +103,8 @@ impl<'a> Scanner<'a, '_> {
 
     /// What is required and cannot be told member by member.
     fn check(&self, event: &RawEvent<'a>, has_time: bool) -> Result<(), Box<Problem>> {
-        let missing = |member| Err(Box::new(Problem { code: Code::MissingMember, at: self.at - 1, member, note: "" }));
+        let missing =
+            |member| Err(Box::new(Problem { code: Code::MissingMember, at: self.at - 1, member, note: "" }));
         if event.id.is_empty() {
             return missing("id");
         }
@@ -288,7 +289,11 @@ impl<'a> Scanner<'a, '_> {
         }
         // The name is not right before it.
         self.opening = 0;
-        if self.next() == b'"' { self.string_into::<LOOK>(into) } else { self.null_or(member, "it must be a string") }
+        if self.next() == b'"' {
+            self.string_into::<LOOK>(into)
+        } else {
+            self.null_or(member, "it must be a string")
+        }
     }
 
     /// A string of which only the length is kept.
@@ -366,7 +371,8 @@ impl<'a> Scanner<'a, '_> {
             Some(Ok(status)) if status < 1000 => return Ok(status),
             _ => self.at = start,
         }
-        let status = |text: &[u8]| number::whole(text).and_then(|n| u16::try_from(n).ok()).filter(|n| *n < 1000);
+        let status =
+            |text: &[u8]| number::whole(text).and_then(|n| u16::try_from(n).ok()).filter(|n| *n < 1000);
         let note = "it must be a whole number from 0 to 999";
         Ok(self.numeric("response.status", note, status)?.unwrap_or(0))
     }
@@ -397,7 +403,12 @@ impl<'a> Scanner<'a, '_> {
                 Some(kind) => *into = kind,
                 None => {
                     let note = "it must be api_call, lifecycle, app_event or audit_event";
-                    return Err(Box::new(Problem { code: Code::UnknownKind, at: self.at, member: "kind", note }));
+                    return Err(Box::new(Problem {
+                        code: Code::UnknownKind,
+                        at: self.at,
+                        member: "kind",
+                        note,
+                    }));
                 }
             },
         }

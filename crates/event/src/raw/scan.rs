@@ -1,6 +1,9 @@
 //! The scanner: one pass over JSON text, by the grammar of RFC 8259 and within the bounds of the format.
 
-use xxhash_rust::xxh3::xxh3_64;
+mod names;
+mod numbers;
+
+pub(crate) use names::SeenName;
 
 use super::chunk::{Chunk, WIDTH};
 use super::text::{ESCAPED, ODD, SUSPECT, Text, hex4};
@@ -19,15 +22,6 @@ pub(crate) struct Scanner<'a, 's> {
     /// The length of `,"name":"`, if the value that is read next has exactly this before it; else 0.
     pub(crate) opening: u8,
     pub(crate) scratch: &'s mut Scratch,
-}
-
-/// A member name whose object has no other way to recognise a second one.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SeenName {
-    hash: u64,
-    start: usize,
-    end: usize,
-    escaped: bool,
 }
 
 /// A value that is only measured.
@@ -301,15 +295,16 @@ impl<'a, 's> Scanner<'a, 's> {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
             Some(b'u') => {
                 let unit = |from| self.bytes.get(from..from + 4).and_then(hex4);
-                let unpaired = || {
-                    Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" })
-                };
+                let unpaired =
+                    || Box::new(Problem { code: Code::UnpairedSurrogate, at: self.at, member: "", note: "" });
                 match unit(self.at + 2) {
-                    Some(0xd800..=0xdbff) => match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
-                        (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
-                        _ if self.lenient => Ok(6),
-                        _ => Err(unpaired()),
-                    },
+                    Some(0xd800..=0xdbff) => {
+                        match (self.slice(self.at + 6, self.at + 8), unit(self.at + 8)) {
+                            (b"\\u", Some(0xdc00..=0xdfff)) => Ok(12),
+                            _ if self.lenient => Ok(6),
+                            _ => Err(unpaired()),
+                        }
+                    }
                     Some(0xdc00..=0xdfff) if !self.lenient => Err(unpaired()),
                     Some(_) => Ok(6),
                     None => Err(self.bad_json("four hexadecimal digits belong behind \\u")),
@@ -317,93 +312,6 @@ impl<'a, 's> Scanner<'a, 's> {
             }
             _ => Err(self.bad_json("there is no such escape")),
         }
-    }
-
-    /// A number by the grammar. On entry its first byte is here.
-    pub(crate) fn number(&mut self) -> Result<&'a [u8], Box<Problem>> {
-        let start = self.at;
-        if self.here() == b'-' {
-            self.at += 1;
-        }
-        match self.here() {
-            b'0' => self.at += 1,
-            b'1'..=b'9' => self.digits(),
-            _ => return Err(self.bad_json("a value belongs here")),
-        }
-        if self.here() == b'.' {
-            self.at += 1;
-            self.some_digits()?;
-        }
-        if matches!(self.here(), b'e' | b'E') {
-            self.at += 1;
-            if matches!(self.here(), b'+' | b'-') {
-                self.at += 1;
-            }
-            self.some_digits()?;
-        }
-        Ok(self.slice(start, self.at))
-    }
-
-    /// A short whole number without sign, fraction and exponent, which is what most numbers are.
-    #[inline(always)]
-    pub(crate) fn short_number(&mut self) -> Option<u64> {
-        let rest = self.bytes.get(self.at..)?;
-        let mut number = 0u64;
-        let mut count = 0;
-        for byte in rest.iter().take(11) {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                // A leading zero stands alone, and the number must end here.
-                if count == 0 || (count > 1 && rest.first() == Some(&b'0')) || matches!(byte, b'.' | b'e' | b'E') {
-                    return None;
-                }
-                self.at += count;
-                return Some(number);
-            }
-            number = number * 10 + u64::from(digit);
-            count += 1;
-        }
-        None
-    }
-
-    /// A short number of milliseconds with at most three digits behind its point, as microseconds.
-    pub(crate) fn short_millis(&mut self) -> Option<u64> {
-        let start = self.at;
-        if let Some(millis) = self.short_number() {
-            return Some(millis * 1000);
-        }
-        let rest = self.bytes.get(start..)?;
-        let point = rest.iter().take(10).position(|b| !b.is_ascii_digit())?;
-        let (whole, fraction) = (rest.get(..point)?, rest.get(point + 1..)?);
-        if rest.get(point) != Some(&b'.') || whole.is_empty() || (whole.len() > 1 && whole.first() == Some(&b'0')) {
-            return None;
-        }
-        let mut micros = whole.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
-        let digits = fraction.iter().take(4).position(|b| !b.is_ascii_digit())?;
-        if digits == 0 || matches!(fraction.get(digits), Some(b'e' | b'E')) {
-            return None;
-        }
-        for place in 0..3 {
-            let digit = fraction.get(place).filter(|_| place < digits).map_or(0, |digit| u64::from(digit - b'0'));
-            micros = micros * 10 + digit;
-        }
-        self.at = start + point + 1 + digits;
-        Some(micros)
-    }
-
-    #[inline(always)]
-    fn digits(&mut self) {
-        while self.here().is_ascii_digit() {
-            self.at += 1;
-        }
-    }
-
-    fn some_digits(&mut self) -> Result<(), Box<Problem>> {
-        if !self.here().is_ascii_digit() {
-            return Err(self.bad_json("a digit belongs here"));
-        }
-        self.digits();
-        Ok(())
     }
 
     /// `true`, `false` or `null`.
@@ -489,52 +397,6 @@ impl<'a, 's> Scanner<'a, 's> {
         self.distinct(first_seen, "")?;
         self.leave();
         Ok(count)
-    }
-
-    /// Notes the name that begins at `start`.
-    pub(crate) fn remember(&mut self, start: usize, name: Text<'a>) {
-        if self.lenient {
-            return;
-        }
-        let end = start + name.escaped_bytes().len();
-        let hash = xxh3_64(name.decode(&mut self.scratch.decoded));
-        self.scratch.seen.push(SeenName { hash, start, end, escaped: name.has_escape() });
-    }
-
-    /// How many names are remembered: what [`Self::distinct`] wants to know at the end of the object.
-    #[inline(always)]
-    pub(crate) fn names_seen(&self) -> usize {
-        self.scratch.seen.len()
-    }
-
-    /// Checks that the names remembered since `first` differ, and forgets them.
-    #[inline(always)]
-    pub(crate) fn distinct(&mut self, first: usize, member: &'static str) -> Result<(), Box<Problem>> {
-        if self.scratch.seen.len() == first { Ok(()) } else { self.distinct_names(first, member) }
-    }
-
-    #[inline(never)]
-    fn distinct_names(&mut self, first: usize, member: &'static str) -> Result<(), Box<Problem>> {
-        let Some(names) = self.scratch.seen.get_mut(first..) else { return Ok(()) };
-        if names.len() > 1 {
-            // By hash, then by place, so that of two equal names the later one is told.
-            names.sort_unstable_by_key(|name| (name.hash, name.start));
-            let bytes = self.bytes;
-            let text = |name: &SeenName| {
-                Text::new(bytes.get(name.start..name.end).unwrap_or_default(), u8::from(name.escaped) * ESCAPED)
-            };
-            for (place, name) in names.iter().enumerate() {
-                let same_hash = names.iter().skip(place + 1).take_while(|other| other.hash == name.hash);
-                for other in same_hash {
-                    let (mut one, mut two) = (Vec::new(), Vec::new());
-                    if text(name).decode(&mut one) == text(other).decode(&mut two) {
-                        return Err(Box::new(Problem { code: Code::DuplicateMember, at: other.start, member, note: "" }));
-                    }
-                }
-            }
-        }
-        self.scratch.seen.truncate(first);
-        Ok(())
     }
 }
 

@@ -278,11 +278,11 @@ impl Engine {
                         shared.push(Event::Recorded(partition, recorded.map(|_| ())));
                     });
                 }
-                Action::Begin(partition, wanted) => {
+                Action::Begin(number, partition, wanted) => {
                     let clock = self.clock.clone();
                     tokio::spawn(async move {
                         if let Some(begun) = begin::find(log, clock, partition, wanted).await {
-                            shared.push(Event::Begun(partition, begun));
+                            shared.push(Event::Begun(number, partition, begun));
                         }
                     });
                 }

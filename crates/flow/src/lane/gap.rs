@@ -68,8 +68,7 @@ impl Core {
 
     /// Sends the lane's first gap as a record of its own.
     pub(super) fn tell_gap(&mut self, index: u32, now: Moment) {
-        let number = self.next_number;
-        self.next_number += 1;
+        let number = self.number();
         let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else { return };
         let Some(gap) = lane.ledger.untold_gap().copied() else { return };

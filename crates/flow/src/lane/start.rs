@@ -44,6 +44,13 @@ enum Gathered {
 impl Core {
     pub(super) fn start_ready(&mut self, now: Moment) {
         self.collect_overdue(now);
+        while self.memory.is_idle(true)
+            && let Some(index) = self.troubled.pop_front()
+        {
+            if self.lane(index).is_some_and(|lane| lane.place == Place::Troubled) {
+                self.make_ready(index, false);
+            }
+        }
         self.starved = false;
         if self.closing {
             return;
@@ -137,13 +144,18 @@ impl Core {
         let needed = waiting.map_or(least, |waiting| waiting.bytes as usize);
         let stashed = lane.stash.as_ref().map_or(0, |stash| stash.charged);
         if room.saturating_add(stashed) < needed && !self.memory.is_idle(is_troubled) {
-            if is_troubled && self.memory.room(false) >= needed {
+            if self.flights.is_empty() {
+                // Nothing will end and give memory back: what others have read ahead has to go.
+                self.drop_other_stashes(index);
+            } else if is_troubled && self.memory.room(false) >= needed {
                 self.set_place(index, Place::Troubled);
                 self.troubled.push_back(index);
                 return Turn::Done;
+            } else {
+                return Turn::NoMemory;
             }
-            return Turn::NoMemory;
         }
+        let Some(lane) = self.lane(index) else { return Turn::Done };
         let room = room.saturating_add(stashed).max(needed);
         let (from, limit) = match waiting {
             Some(waiting) => (waiting.rows.start, Limit::all_before(waiting.rows.end)),
@@ -164,6 +176,14 @@ impl Core {
             }
         }
         Turn::Done
+    }
+
+    fn drop_other_stashes(&mut self, index: u32) {
+        for other in 0..u32::try_from(self.lanes.len()).unwrap_or(u32::MAX) {
+            if other != index {
+                self.drop_stash(other);
+            }
+        }
     }
 
     fn set_place(&mut self, index: u32, place: Place) {
@@ -308,8 +328,7 @@ impl Core {
     }
 
     fn send(&mut self, index: u32, cut: Cut, is_retry: bool, next: Row, caught_up: bool, now: Moment) {
-        let number = self.next_number;
-        self.next_number += 1;
+        let number = self.number();
         let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let Some(sink) = self.sinks.get_mut(lane.sink as usize).and_then(Option::as_mut) else { return };
         let (ticket, attempt) = if is_retry {
@@ -353,7 +372,7 @@ impl Core {
         let flight = Flight {
             lane: ticket.lane,
             sink: sink_index,
-            sink_id: sink.id,
+            serial: sink.serial,
             charged,
             started: now.instant,
             is_probe: sink.begin_probe(),

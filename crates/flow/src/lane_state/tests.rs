@@ -35,6 +35,7 @@ fn full() -> LaneState {
             },
         ],
         plan_epoch: 0x0102_0304_0506_0708,
+        scope: 0x1112_1314_1516_1718,
         removed: true,
     }
 }

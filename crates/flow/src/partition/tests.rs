@@ -200,6 +200,7 @@ fn lane(next: u64) -> LaneState {
         starts: None,
         gaps: vec![],
         plan_epoch: 1,
+        scope: 0,
         removed: false,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use event::{Kind, OrgId};
+use event::Kind;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
@@ -11,13 +11,15 @@ use super::segments::MemorySegments;
 use crate::clock::Clock;
 use crate::lane::Notify;
 use crate::lane_state::{LaneState, LaneStates};
-use crate::log::{AppendFault, Extent, GapReason, LogBackend, Position, ReadError, ReadSpec, Scope, Slice};
+use crate::log::{
+    AppendFault, Extent, GapReason, LogBackend, OrgSeqs, Position, ReadError, ReadSpec, Scope, Slice,
+};
 use crate::orgs::Directory;
 use crate::partition::{Owner, OwnerSettings, Queued};
 use crate::prepared::{Prepared, PreparedRow};
 use crate::segment::SegmentRead;
 use crate::tail::Tail;
-use crate::units::{PartitionId, Row, Seq};
+use crate::units::{PartitionId, Row};
 
 /// The log.
 pub struct MemoryLog {
@@ -35,6 +37,9 @@ impl std::fmt::Debug for MemoryLog {
     }
 }
 
+/// The lane states that each partition holds.
+pub type Recovered = Vec<(PartitionId, Vec<LaneState>)>;
+
 impl MemoryLog {
     /// Opens the partitions of `disk` as a new process would; gives the lane states that they hold.
     ///
@@ -46,7 +51,7 @@ impl MemoryLog {
         notify: Notify,
         clock: &Clock,
         tail_bytes: usize,
-    ) -> Result<(Arc<Self>, Vec<(PartitionId, Vec<LaneState>)>), crate::partition::OwnerFault> {
+    ) -> Result<(Arc<Self>, Recovered), crate::partition::OwnerFault> {
         let settings = OwnerSettings { window: 1 << 12, partitions: directory.partitions() };
         let mut owners = Vec::new();
         let mut lanes = Vec::new();
@@ -196,7 +201,7 @@ impl LogBackend for MemoryLog {
         &self,
         partition: PartitionId,
         scope: Scope,
-    ) -> BoxFuture<'static, Result<(Row, Vec<(OrgId, Seq)>), AppendFault>> {
+    ) -> BoxFuture<'static, Result<OrgSeqs, AppendFault>> {
         let answer = self.owner(partition).map(|owner| {
             let owner = owner.lock();
             (owner.next_row(), owner.org_seqs(&scope))

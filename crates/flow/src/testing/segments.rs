@@ -301,7 +301,7 @@ impl SegmentRead for Reader {
             for range in ranges(block, scope, from) {
                 extent.rows += u64::from(range.end - range.start);
                 extent.bytes += block.body_range(range).map_or(0, |r| r.len() as u64);
-                extent.oldest_ms.get_or_insert(block.header().written_at.0);
+                extent.oldest_ms.get_or_insert_with(|| block.header().written_at.0);
             }
         }
         extent
