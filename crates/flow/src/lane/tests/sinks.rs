@@ -115,7 +115,11 @@ async fn a_shared_sink_whose_list_changes_keeps_its_place_and_counts_anew() {
     assert_eq!(sink.seqs(&b), [4, 5, 6], "from where the lane stood: it had passed the first four");
     assert_eq!(sink.seqs(&c), (0..6).collect::<Vec<_>>());
     let status = machine.status("some").await;
-    assert_eq!((status.pending, status.counts.delivered), (0, 3 + 6), "only where the list changed they begin anew");
+    assert_eq!(
+        (status.pending, status.counts.delivered),
+        (0, 3 + 6),
+        "only where the list changed they begin anew"
+    );
     machine.lanes.apply(vec![list(&[&a, &b, &c])]).await.unwrap();
     machine.put(&a, 1);
     machine.millis(300).await;
