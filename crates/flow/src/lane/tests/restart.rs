@@ -147,7 +147,7 @@ async fn judge(steps: Vec<Step>, concurrency: u16) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_lost_or_invented_over_crashes(steps in steps(), concurrency in 1u16..4) {
