@@ -263,6 +263,7 @@ impl Core {
                 Some(Slice::Gap { rows, reason }) if cut.is_empty() => return Gathered::Gap(rows, reason),
                 Some(Slice::Gap { .. }) => return finish(cut, at, false),
                 Some(Slice::Rows { pieces, next }) => {
+                    cut.pieces.reserve(pieces.len());
                     for piece in &pieces {
                         if let Fed::Full(row) = cut.feed(piece, at) {
                             return finish(cut, row, false);
@@ -388,7 +389,8 @@ impl Core {
         let home: std::sync::Arc<dyn crate::sink::Abandon> =
             std::sync::Arc::<super::inbox::Shared>::clone(&self.shared);
         let ticket = Ticket { id: ticket, home: Some(home) };
-        let delivery = Delivery { rows, ticket, delivery_id, partition, attempt };
+        let started = now.instant;
+        let delivery = Delivery { rows, ticket, delivery_id, partition, attempt, started };
         self.actions.push(Action::Deliver(target, delivery));
         self.offer(index, now);
     }

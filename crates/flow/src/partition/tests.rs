@@ -66,7 +66,7 @@ impl Bench {
 
     fn commit(&mut self, rows: &[(&str, u128, u64)]) -> (u32, u32) {
         let batch = self.batch(rows);
-        let done = self.owner.commit(vec![batch], &[], now()).unwrap();
+        let done = self.owner.commit(vec![batch], Vec::new(), now()).unwrap();
         let position = done.answers[0].1.unwrap();
         (position.accepted, position.duplicates)
     }
@@ -138,7 +138,7 @@ fn a_failed_sync_is_a_fault_and_nothing_of_it_survives() {
     bench.commit(&[("a", 1, 0)]);
     bench.disk.fail_next_sync(0);
     let batch = bench.batch(&[("a", 2, 0)]);
-    assert!(matches!(bench.owner.commit(vec![batch], &[], now()), Err(OwnerFault::Io { .. })));
+    assert!(matches!(bench.owner.commit(vec![batch], Vec::new(), now()), Err(OwnerFault::Io { .. })));
     bench.restart();
     assert_eq!(bench.owner.next_row(), Row(1));
     assert_eq!(bench.commit(&[("a", 2, 0)]), (1, 0));
@@ -180,7 +180,7 @@ fn declared_groups_keep_their_id_over_a_restart() {
     };
     for id in 1..4 {
         let batch = grouped(&bench, id);
-        bench.owner.commit(vec![batch], &[], now()).unwrap();
+        bench.owner.commit(vec![batch], Vec::new(), now()).unwrap();
         bench.restart();
     }
     let records = bench.records();
