@@ -3,6 +3,8 @@
 //! `TRAILWIRE_KILLS=1000` runs the big form (60 by default); in it a fail point that was never reached is a failure.
 //! `TRAILWIRE_SEED=N` repeats a run's choices.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Mutex;

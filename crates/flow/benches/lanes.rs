@@ -1,6 +1,8 @@
 //! The delivery engine's share of a delivery: from the notification of a block to the recorded verdict, with sinks that
 //! accept at once. `cargo bench -p flow --bench lanes`
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark stops at the first surprise")]
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -137,7 +139,9 @@ impl Bench {
         let directory = Directory::new(1, UnknownOrgs::Accept);
         let orgs: Vec<OrgId> =
             (0..orgs).map(|n| OrgId::new(&format!("{n:08}-0000-4000-8000-000000000000")).unwrap()).collect();
-        orgs.iter().for_each(|org| drop(directory.declare(org)));
+        for org in &orgs {
+            directory.declare(org);
+        }
         let clock = Clock::system();
         let settings = OwnerSettings { window: 262_144, partitions: 1 };
         let io = Box::new(Nowhere(0));
