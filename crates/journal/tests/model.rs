@@ -409,7 +409,7 @@ proptest! {
         mask in 1u8..=255,
         again in any::<bool>(),
     ) {
-        let mut run = Run::quiet(&ops, again);
+        let run = Run::quiet(&ops, again);
         let file = pick_file(&run.vfs, &place);
         let len = run.vfs.open(&file, journal::vfs::Access::Read).unwrap().len().unwrap();
         prop_assume!(len > 0);
@@ -446,7 +446,7 @@ proptest! {
         harms in harms(),
         again in any::<bool>(),
     ) {
-        let mut run = Run::quiet(&ops, again);
+        let run = Run::quiet(&ops, again);
         let dir = Path::new(DIR);
         for harm in &harms {
             harm.apply(&run.vfs);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use event::{Kind, OrgId};
+use event::Kind;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
