@@ -1,6 +1,8 @@
 //! The delivery engine's share of a delivery: from the notification of a block to the recorded verdict, with sinks that
 //! accept at once. `cargo bench -p flow --bench lanes`
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark stops at the first surprise")]
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
