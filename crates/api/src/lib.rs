@@ -21,3 +21,6 @@ pub mod server;
 pub mod status;
 #[cfg(test)]
 mod tests;
+
+/// The names of this crate's fail points.
+pub const FAIL_POINTS: &[&str] = &["ingest::submit::before", "ingest::answer::before"];

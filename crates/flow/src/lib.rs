@@ -36,4 +36,13 @@ pub mod units;
 pub use units::{LogPos, PartitionId, Row, Seq};
 
 /// The names of this crate's fail points.
-pub const FAIL_POINTS: &[&str] = &["owner::sync::before", "owner::sync::after", "owner::answer::before"];
+pub const FAIL_POINTS: &[&str] = &[
+    "owner::sync::before",
+    "owner::sync::after",
+    "owner::answer::before",
+    "lane::send::before",
+    "lane::settle::before",
+    "lane::settle::after",
+    "lane::commit::before",
+    "lane::commit::after",
+];

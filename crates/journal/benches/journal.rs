@@ -69,8 +69,7 @@ fn build_500(bencher: Bencher<'_, '_>) {
     let mut open = start();
     let names = names();
     let record = format!("\"pad\":\"{}\"}}", "x".repeat(900));
-    let block: Vec<(&str, &[u8])> =
-        (0..500).map(|n| (&*names[n % names.len()], record.as_bytes())).collect();
+    let block: Vec<(&str, &[u8])> = (0..500).map(|n| (&*names[n % names.len()], record.as_bytes())).collect();
     bencher.counter(ItemsCount::new(500u32)).bench_local(|| open.owner.build(&block));
 }
 
@@ -110,7 +109,8 @@ fn read_one_of_250(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 5)]
 fn read_each_of_250(bencher: Bencher<'_, '_>) {
     let open = filled();
-    let scopes: Vec<Scope> = names().iter().map(|name| Scope::one(event::OrgId::new(name).unwrap())).collect();
+    let scopes: Vec<Scope> =
+        names().iter().map(|name| Scope::one(event::OrgId::new(name).unwrap())).collect();
     bencher.counter(ItemsCount::new(150_000u32)).bench_local(|| {
         // Lanes move on side by side, a batch at a time.
         let mut nexts = vec![Row(0); scopes.len()];

@@ -96,7 +96,9 @@ pub(crate) fn fetch_all(
         let bytes = Bytes::from(read_up_to(&*source.file, start, usize::try_from(end - start).unwrap_or(0))?);
         for block in stretch {
             if block.base_row > next {
-                return Err(source.damaged(block, BlockFault::Inconsistent("the rows before this block are missing")));
+                return Err(
+                    source.damaged(block, BlockFault::Inconsistent("the rows before this block are missing"))
+                );
             }
             let at = usize::try_from(u64::from(block.offset) - start).unwrap_or(usize::MAX);
             let own = bytes.get(at..at.saturating_add(block.total_len())).map(|own| bytes.slice_ref(own));
@@ -107,7 +109,7 @@ pub(crate) fn fetch_all(
             let whole = Arc::new(whole.with_body(body, 0));
             source.check(block, &whole, &rows)?;
             next = Row(block.base_row.0 + u64::from(rows.end));
-            pieces.push(Piece { block: whole, rows: vec![rows] });
+            pieces.push(Piece { block: whole, rows: std::iter::once(rows).collect() });
         }
     }
     if next <= from {
@@ -119,7 +121,11 @@ pub(crate) fn fetch_all(
 }
 
 /// Reads the picked rows: header and table of each block, and of the body only what is wanted.
-pub(crate) fn fetch_picked(source: &Source<'_>, picked: &Picked, scope: &Scope) -> Result<Vec<Piece>, ReadError> {
+pub(crate) fn fetch_picked(
+    source: &Source<'_>,
+    picked: &Picked,
+    scope: &Scope,
+) -> Result<Vec<Piece>, ReadError> {
     let mut pieces = Vec::new();
     for (block, ranges) in &picked.blocks {
         let key = (source.shared.partition, source.header.pos_of(u64::from(block.offset)));
@@ -145,14 +151,19 @@ pub(crate) fn fetch_picked(source: &Source<'_>, picked: &Picked, scope: &Scope) 
             let body = Bytes::from(read_up_to(&*source.file, at, len)?);
             let read = Arc::new(Block::clone(&table).with_body(body, part.start));
             source.check(block, &read, rows)?;
-            pieces.push(Piece { block: read, rows: vec![rows.clone()] });
+            pieces.push(Piece { block: read, rows: std::iter::once(rows.clone()).collect() });
         }
     }
     Ok(pieces)
 }
 
 /// Reads a small block whole.
-fn small(source: &Source<'_>, block: &BlockEntry, ranges: &[Range<u32>], scope: &Scope) -> Result<Piece, ReadError> {
+fn small(
+    source: &Source<'_>,
+    block: &BlockEntry,
+    ranges: &[Range<u32>],
+    scope: &Scope,
+) -> Result<Piece, ReadError> {
     let bytes = Bytes::from(read_up_to(&*source.file, u64::from(block.offset), block.total_len())?);
     if bytes.len() < block.total_len() {
         return Err(source.damaged(block, BlockFault::Short));
@@ -164,7 +175,7 @@ fn small(source: &Source<'_>, block: &BlockEntry, ranges: &[Range<u32>], scope: 
     for rows in ranges {
         source.check(block, &read, rows)?;
     }
-    Ok(Piece { block: read, rows: ranges.to_vec() })
+    Ok(Piece { block: read, rows: ranges.iter().cloned().collect() })
 }
 
 impl Source<'_> {

@@ -76,12 +76,17 @@ impl Manifest {
         }
         let damaged = |error: serde_json::Error| ManifestError::Damaged(error.to_string());
         let Version { format } = serde_json::from_slice(bytes).map_err(damaged)?;
-        if format > FORMAT {
-            return Err(ManifestError::Newer(format));
-        }
-        let file: File = serde_json::from_slice(bytes).map_err(damaged)?;
+        let file: File = match serde_json::from_slice(bytes) {
+            Ok(file) => file,
+            Err(_) if format > FORMAT => return Err(ManifestError::Newer(format)),
+            Err(error) => return Err(damaged(error)),
+        };
+        // Before the format is believed: one flipped bit must not send the operator looking for an upgrade.
         if crc(file.format, &file.log_id, file.partitions) != file.crc32c {
             return Err(ManifestError::Damaged("checksum mismatch".to_owned()));
+        }
+        if format > FORMAT {
+            return Err(ManifestError::Newer(format));
         }
         let mut log = [0; 16];
         hex::decode_to_slice(&file.log_id, &mut log)

@@ -74,7 +74,11 @@ impl View {
 
     /// Where the oldest segment begins.
     pub(crate) fn oldest_place(&self) -> (Row, LogPos) {
-        let header = self.sealed.front().map(|s| &s.header).or_else(|| self.active.as_ref().map(|active| &active.header));
+        let header = self
+            .sealed
+            .front()
+            .map(|s| &s.header)
+            .or_else(|| self.active.as_ref().map(|active| &active.header));
         header.map_or((Row(0), LogPos(0)), |header| (header.base_row, header.base))
     }
 

@@ -93,6 +93,10 @@ struct Envelope<'a> {
     state: &'a RawValue,
 }
 
+fn crc(version: u32, state: &RawValue) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&version.to_le_bytes()), state.get().as_bytes())
+}
+
 impl PartitionState {
     /// Reads the state; an empty one when there is no file.
     pub(crate) fn read(vfs: &dyn Vfs, dir: &Path) -> Result<Self, StateFault> {
@@ -108,11 +112,12 @@ impl PartitionState {
     fn parse(bytes: &[u8]) -> Result<Self, StateFault> {
         let damaged = |error: serde_json::Error| StateFault::Damaged(error.to_string());
         let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(damaged)?;
+        // The envelope is the same in every version, so that a flipped bit is not taken for a newer one.
+        if crc(envelope.version, envelope.state) != envelope.crc32c {
+            return Err(StateFault::Damaged("checksum mismatch".to_owned()));
+        }
         if envelope.version > VERSION {
             return Err(StateFault::Newer(envelope.version));
-        }
-        if crc32c::crc32c(envelope.state.get().as_bytes()) != envelope.crc32c {
-            return Err(StateFault::Damaged("checksum mismatch".to_owned()));
         }
         serde_json::from_str(envelope.state.get()).map_err(damaged)
     }
@@ -120,8 +125,7 @@ impl PartitionState {
     /// Writes the state, durably.
     pub(crate) fn write(&self, vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
         let state = serde_json::value::to_raw_value(self)?;
-        let envelope =
-            Envelope { version: VERSION, crc32c: crc32c::crc32c(state.get().as_bytes()), state: &state };
+        let envelope = Envelope { version: VERSION, crc32c: crc(VERSION, &state), state: &state };
         replace_file(vfs, dir, NAME, &serde_json::to_vec(&envelope)?)
     }
 }

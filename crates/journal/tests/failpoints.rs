@@ -84,7 +84,11 @@ fn an_error_at_every_place_loses_nothing_acknowledged() {
             reached |= result.is_err();
             vfs.power_cut(PowerCut { seed: 11 + skip, keep_percent: 50 });
             let owner = start(&vfs).unwrap_or_else(|error| panic!("after {name} ({skip}): {error}"));
-            assert!(owner.next_row >= acknowledged, "after {name}: {} of {acknowledged} rows", owner.next_row);
+            assert!(
+                owner.next_row >= acknowledged,
+                "after {name}: {} of {acknowledged} rows",
+                owner.next_row
+            );
         }
         if !reached {
             silent.push(*name);

@@ -37,7 +37,8 @@ fn settings() -> Settings {
 fn write(vfs: &SimVfs) {
     let start = || {
         let journal = open(Arc::new(vfs.clone()), Path::new("/j"), &settings()).unwrap();
-        let mut owners: Vec<Owner> = journal.writers.into_iter().map(|w| Owner::start(w, NOW).unwrap()).collect();
+        let mut owners: Vec<Owner> =
+            journal.writers.into_iter().map(|w| Owner::start(w, NOW).unwrap()).collect();
         owners.truncate(1);
         owners.remove(0)
     };
@@ -94,7 +95,12 @@ fn version_1_opens() {
     assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{findings:?}");
     let mut records = Vec::new();
     visit_records(&OsVfs, dir.path(), &mut |view: &RecordView<'_>| {
-        records.push((view.row.0, view.org.to_owned(), view.seq.0, String::from_utf8(view.record.to_vec()).unwrap()));
+        records.push((
+            view.row.0,
+            view.org.to_owned(),
+            view.seq.0,
+            String::from_utf8(view.record.to_vec()).unwrap(),
+        ));
     })
     .unwrap();
     let journal = open(Arc::new(OsVfs), dir.path(), &settings()).unwrap();
@@ -104,7 +110,10 @@ fn version_1_opens() {
     let reader = Arc::clone(&journal.reader);
     let owner = Owner::start(journal.writers.into_iter().next().unwrap(), NOW).unwrap();
     assert_eq!(owner.controls, [b"lane state".to_vec()]);
-    assert_eq!(owner.seqs.iter().map(|(o, s)| (o.as_str(), *s)).collect::<Vec<_>>(), [("acme", 3), ("bolt", 2), ("cobalt", 1)]);
+    assert_eq!(
+        owner.seqs.iter().map(|(o, s)| (o.as_str(), *s)).collect::<Vec<_>>(),
+        [("acme", 3), ("bolt", 2), ("cobalt", 1)]
+    );
     let expected = [
         (0, "acme", 0, "{\"v\":1,\"seq\":0,\"n\":1}"),
         (1, "acme", 1, "{\"v\":1,\"seq\":1,\"n\":3}"),
@@ -113,7 +122,10 @@ fn version_1_opens() {
         (4, "cobalt", 0, "{\"v\":1,\"seq\":0,\"n\":5}"),
         (5, "acme", 2, "{\"v\":1,\"seq\":2,\"n\":6}"),
     ];
-    assert_eq!(records.iter().map(|(r, o, s, t)| (*r, o.as_str(), *s, t.as_str())).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        records.iter().map(|(r, o, s, t)| (*r, o.as_str(), *s, t.as_str())).collect::<Vec<_>>(),
+        expected
+    );
     let mut next = Row(0);
     let mut read = 0;
     while let Slice::Rows { pieces, next: after } =
@@ -131,21 +143,15 @@ fn version_1_is_written_as_it_was() {
     let vfs = SimVfs::default();
     write(&vfs);
     let (now, then) = (files(&vfs, Path::new("/j")), files(&OsVfs, &fixture()));
-    assert_eq!(now.keys().collect::<Vec<_>>(), then.keys().collect::<Vec<_>>());
+    // Where a new fixture can be taken from.
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("journal-fixture");
     for (name, bytes) in &now {
-        assert!(bytes == &then[name], "{name} differs");
-    }
-}
-
-/// Makes the fixture: see its README.
-#[test]
-#[ignore = "writes into the source tree"]
-fn make_the_fixture() {
-    let vfs = SimVfs::default();
-    write(&vfs);
-    for (name, bytes) in files(&vfs, Path::new("/j")) {
-        let path = fixture().join(name);
+        let path = made.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
+    }
+    assert_eq!(now.keys().collect::<Vec<_>>(), then.keys().collect::<Vec<_>>());
+    for (name, bytes) in &now {
+        assert!(bytes == &then[name], "{name} differs from what this release writes: see {}", made.display());
     }
 }

@@ -346,6 +346,7 @@ fn partitions_are_apart() {
     drop(owners);
     vfs.kill();
     // A partition that vanished is missed; the number in the settings means nothing to a journal that exists.
-    let journal = open(Arc::new(vfs.clone()), Path::new(DIR), &Settings { partitions: 8, ..settings.clone() }).unwrap();
+    let journal =
+        open(Arc::new(vfs.clone()), Path::new(DIR), &Settings { partitions: 8, ..settings.clone() }).unwrap();
     assert_eq!(journal.writers.len(), 3);
 }

@@ -11,7 +11,7 @@ use flow::clock::Clock;
 use flow::ingress::Ingress;
 use flow::lane_state::LaneStates;
 use flow::log::{
-    AppendFault, Extent, GapReason, Log, LogBackend, Position, ReadError, ReadSpec, Scope, Slice,
+    AppendFault, Extent, GapReason, Log, LogBackend, OrgSeqs, Position, ReadError, ReadSpec, Scope, Slice,
 };
 use flow::orgs::{Directory, UnknownOrgs};
 use flow::prepared::Prepared;
@@ -132,11 +132,7 @@ impl LogBackend for Backend {
         Row(0)
     }
 
-    fn org_seqs(
-        &self,
-        p: PartitionId,
-        _: Scope,
-    ) -> BoxFuture<'static, Result<(Row, Vec<(event::OrgId, flow::Seq)>), AppendFault>> {
+    fn org_seqs(&self, p: PartitionId, _: Scope) -> BoxFuture<'static, Result<OrgSeqs, AppendFault>> {
         Box::pin(async move { Err(AppendFault::Busy(p)) })
     }
 }

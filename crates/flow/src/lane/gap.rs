@@ -57,6 +57,8 @@ impl Core {
         if let Some(committable) = &committable {
             lane.commit(committable);
         }
+        // A range that waited to be sent again may reach beyond the gap: the rest of it is cut anew.
+        lane.caught_up = false;
         let counts = lane.ledger.counts();
         let records = (counts.expired - expired) + (counts.lost - lost);
         if records > 0 {
@@ -68,8 +70,7 @@ impl Core {
 
     /// Sends the lane's first gap as a record of its own.
     pub(super) fn tell_gap(&mut self, index: u32, now: Moment) {
-        let number = self.next_number;
-        self.next_number += 1;
+        let number = self.number();
         let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else { return };
         let Some(gap) = lane.ledger.untold_gap().copied() else { return };

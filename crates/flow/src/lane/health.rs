@@ -119,8 +119,8 @@ impl Core {
             self.young.pop_front();
             let Some(flight) = self.flights.get_mut(&number) else { continue };
             flight.is_old = true;
-            let (sink, id) = (flight.sink, flight.sink_id);
-            if let Some(row) = self.sink_mut(sink).filter(|row| row.id == id) {
+            let (sink, serial) = (flight.sink, flight.serial);
+            if let Some(row) = self.sink_mut(sink).filter(|row| row.serial == serial) {
                 row.old = row.old.saturating_add(1);
                 self.classify(sink);
             }

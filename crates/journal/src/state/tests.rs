@@ -36,9 +36,12 @@ fn it_reads_back_and_every_flipped_bit_is_noticed_or_harmless() {
 }
 
 #[test]
-fn a_newer_version_is_refused() {
-    let fault = PartitionState::parse(b"{\"version\":2,\"crc32c\":0,\"state\":{}}").unwrap_err();
-    assert!(matches!(fault, StateFault::Newer(2)), "{fault}");
+fn a_newer_version_is_refused_by_name_and_a_flipped_bit_is_not_taken_for_one() {
+    let state = RawValue::from_string("{\"regions\":[]}".to_owned()).unwrap();
+    let bytes = serde_json::to_vec(&Envelope { version: 2, crc32c: crc(2, &state), state: &state }).unwrap();
+    assert!(matches!(PartitionState::parse(&bytes), Err(StateFault::Newer(2))));
+    let bytes = serde_json::to_vec(&Envelope { version: 2, crc32c: crc(1, &state), state: &state }).unwrap();
+    assert!(matches!(PartitionState::parse(&bytes), Err(StateFault::Damaged(_))));
 }
 
 #[test]

@@ -10,7 +10,6 @@ use super::sample::Sample;
 use super::summary::{Intake, Summary};
 use super::{PRODUCER_TOKEN, Served};
 use crate::bench::http::Connection;
-use crate::generate::utc;
 
 /// What the console works with.
 pub(super) struct Stay<'a> {
@@ -47,8 +46,7 @@ impl Stay<'_> {
     fn show_the_way(&self) {
         let Served { ingest, admin, .. } = self.served;
         let folder = self.folder.display();
-        let mut now = [0; 24];
-        utc::write(self.clock.now().wall.0, &mut now);
+        let now = event::time::format_ms(self.clock.now().wall.0);
         let now = String::from_utf8_lossy(&now);
         let org = self.sample.orgs.keys().next().map_or("acme", String::as_str);
         let pid = std::process::id();
