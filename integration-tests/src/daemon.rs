@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
-use crate::http::Client;
+use crate::http::{Client, Reply};
+use crate::poll;
 use crate::workspace::{PRODUCER_TOKEN, Workspace};
 
 /// A running daemon; killed when dropped.
@@ -20,17 +22,27 @@ impl Daemon {
     /// a fail point kills it during recovery.
     #[must_use]
     pub fn start(binary: &Path, workspace: &Workspace, environment: &[(&str, &str)]) -> Option<Self> {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(workspace.path().join("daemon.log"))
-            .unwrap();
+        Self::start_or_status(binary, workspace, environment, &[]).ok()
+    }
+
+    /// The same with more arguments; tells how it ended when it did not get ready.
+    ///
+    /// # Errors
+    /// The status with which it ended instead; its words are in the workspace's log.
+    pub fn start_or_status(
+        binary: &Path,
+        workspace: &Workspace,
+        environment: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Result<Self, ExitStatus> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(workspace.log_path()).unwrap();
         let mut child = Command::new(binary)
             .args(["run", "--config"])
             .arg(workspace.config())
+            .args(arguments)
             .env("TEST_PRODUCER_TOKEN", PRODUCER_TOKEN)
             .envs(environment.iter().copied())
-            .stdin(Stdio::null())
+            .stdin(if arguments.contains(&"--stdin") { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -38,8 +50,7 @@ impl Daemon {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.by_ref().map_while(Result::ok).find(|line| line.starts_with("ready "));
         let Some(ready) = ready else {
-            child.wait().unwrap();
-            return None;
+            return Err(child.wait().unwrap());
         };
         let value = |key: &str| {
             ready
@@ -48,7 +59,18 @@ impl Daemon {
                 .map(str::to_owned)
                 .unwrap_or_else(|| panic!("{ready}"))
         };
-        Some(Self { ingest: value("ingest="), admin: value("admin="), child })
+        Ok(Self { ingest: value("ingest="), admin: value("admin="), child })
+    }
+
+    /// Its standard input, when it was started with `--stdin`.
+    pub fn stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// Sends a signal by its short name, such as `HUP`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
     }
 
     /// SIGKILL, as `kill -9` does.
@@ -64,8 +86,7 @@ impl Daemon {
 
     /// SIGTERM, and waits for the end.
     pub fn terminate(mut self) -> ExitStatus {
-        let status = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(status.success());
+        self.signal("TERM");
         self.child.wait().unwrap()
     }
 
@@ -80,6 +101,48 @@ impl Daemon {
     pub fn status(&self) -> Option<serde_json::Value> {
         let reply = Client::new(&self.admin).send("GET", "/v1/status", &[], b"").ok()?;
         (reply.status == 200).then(|| reply.json())
+    }
+
+    /// A page of the admin listener.
+    #[must_use]
+    pub fn page(&self, path: &str) -> Reply {
+        Client::new(&self.admin).send("GET", path, &[], b"").expect("the daemon answers")
+    }
+
+    /// What the status page says of one sink; `org` is an id, `None` for the operator's own.
+    #[must_use]
+    pub fn sink(&self, org: Option<&str>, name: &str) -> Option<serde_json::Value> {
+        let status = self.status()?;
+        let mut sinks = status["sinks"].as_array()?.iter();
+        sinks.find(|sink| sink["org"].as_str() == org && sink["name"] == name).cloned()
+    }
+
+    /// Waits until `enough` holds of a sink.
+    ///
+    /// # Panics
+    /// When it does not in `patience`.
+    pub async fn sink_until(
+        &self,
+        org: Option<&str>,
+        name: &str,
+        patience: Duration,
+        enough: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        let what = format!("sink {name} of {org:?}");
+        poll::until(&what, patience, || self.sink(org, name).filter(&enough)).await
+    }
+
+    /// Waits until every sink has got everything and has recorded it, and checks the identity.
+    ///
+    /// # Panics
+    /// When that takes longer than `patience`, or the identity does not balance.
+    pub async fn settled(&self, patience: Duration) -> serde_json::Value {
+        let status = poll::until("all sinks to have nothing pending", patience, || {
+            self.status().filter(|status| total(status, "pending") == 0)
+        })
+        .await;
+        assert_balanced(&status);
+        status
     }
 }
 

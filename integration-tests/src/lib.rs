@@ -9,6 +9,11 @@
 
 pub mod binary;
 pub mod canary;
+pub mod command;
 pub mod daemon;
 pub mod http;
+pub mod judge;
+pub mod planted;
+pub mod poll;
+pub mod producer;
 pub mod workspace;

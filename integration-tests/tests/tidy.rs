@@ -1,6 +1,8 @@
 //! The rules of the house that a compiler does not check.
 
-use std::collections::BTreeMap;
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -113,6 +115,21 @@ fn the_architecture_page_names_files_that_exist() {
         }
     }
     assert!(checked > 15, "the page names the files of the path of an event");
+}
+
+/// A point that stands in no list is never armed, and a name without a point is never hit.
+#[test]
+fn fail_points_and_their_lists_agree() {
+    let listed: BTreeSet<String> =
+        [flow::FAIL_POINTS, api::FAIL_POINTS].into_iter().flatten().map(|name| (*name).to_owned()).collect();
+    let mut placed = BTreeSet::new();
+    for path in files(".rs").into_iter().filter(|path| !is_test(path)) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for after in text.split("fail_point!(\"").skip(1) {
+            placed.insert(after.split('"').next().unwrap().to_owned());
+        }
+    }
+    assert_eq!(placed, listed);
 }
 
 /// DESIGN: only these open outward sockets, only the binary reads the environment, only `flow::clock` reads the time.

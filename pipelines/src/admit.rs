@@ -9,7 +9,6 @@ use event::reject::{Code, Rejection};
 use flow::orgs::{OrgEntry, UnknownOrg};
 
 use crate::Grant;
-use crate::keys::DedupeState;
 use crate::plan::{Input, Plan};
 use crate::redact::has_token_shape;
 
@@ -35,14 +34,7 @@ impl Refused {
 #[derive(Debug, Default)]
 pub(crate) struct LastOrg {
     id: String,
-    found: Option<Found>,
-}
-
-/// What is known of an admitted organisation.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Found {
-    pub(crate) entry: OrgEntry,
-    pub(crate) dedupe: DedupeState,
+    found: Option<OrgEntry>,
 }
 
 impl LastOrg {
@@ -61,7 +53,7 @@ impl Plan {
         input: &mut Input<'_>,
         last: &mut LastOrg,
         decoded: &mut Vec<u8>,
-    ) -> Result<Found, Refused> {
+    ) -> Result<OrgEntry, Refused> {
         if !input.grant.allows_kind(event.kind) {
             return Err(Refused::new(Code::KindNotAllowed));
         }
@@ -76,30 +68,33 @@ impl Plan {
                 return Err(Refused::new(Code::AppNotAllowed));
             }
         }
-        (input.quota)(found.entry.key, bytes as u64)
+        (input.quota)(found.key, bytes as u64)
             .map_err(|after| Refused { code: Code::OverQuota, retry_after: Some(after) })?;
         Ok(found)
     }
 
-    fn find(&self, org: &[u8], grant: &Grant, last: &mut LastOrg) -> Result<Found, Refused> {
+    fn find(&self, org: &[u8], grant: &Grant, last: &mut LastOrg) -> Result<OrgEntry, Refused> {
         let bad = Refused::new(Code::BadOrg);
         let org = std::str::from_utf8(org).map_err(|_| bad)?;
-        if !OrgId::is_valid(org) || has_token_shape(org.as_bytes()) {
+        // What the directory has is a valid id.
+        let known = self.directory.find(org);
+        if known.is_none() && (!OrgId::is_valid(org) || has_token_shape(org.as_bytes())) {
             return Err(bad);
         }
         if !grant.allows_org(org) {
             return Err(Refused::new(Code::OrgNotAllowed));
         }
-        let entry = self.directory.resolve(org).map_err(|unknown| match unknown {
-            UnknownOrg::Invalid => bad,
-            UnknownOrg::Refused => Refused::new(Code::UnknownOrg),
-            UnknownOrg::TooMany => Refused::new(Code::TooManyOrgs),
-        })?;
-        let dedupe = self.keys.dedupe_start(org.as_bytes(), grant.producer());
-        let found = Found { entry, dedupe };
+        let entry = match known {
+            Some(entry) => entry,
+            None => self.directory.resolve(org).map_err(|unknown| match unknown {
+                UnknownOrg::Invalid => bad,
+                UnknownOrg::Refused => Refused::new(Code::UnknownOrg),
+                UnknownOrg::TooMany => Refused::new(Code::TooManyOrgs),
+            })?,
+        };
         last.id.clear();
         last.id.push_str(org);
-        last.found = Some(found);
-        Ok(found)
+        last.found = Some(entry);
+        Ok(entry)
     }
 }

@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use event::Kind;
 use event::raw::{Problem, RawEvent, Reader};
-use event::record::{AssertedBy, Attribution, MAX_NAME, Tail, TimeMark};
+use event::record::{AssertedBy, Attribution, Origin, Tail, TimeMark};
 use event::reject::Code;
-use event::time::format_ms;
 use flow::clock::UnixMillis;
 use flow::orgs::{Directory, OrgKey};
 use flow::prepared::PreparedRow;
 
 use crate::decoded::{BodyFault, Decoded};
 use crate::grant::Grant;
-use crate::keys::Keys;
+use crate::keys::{DedupeState, Keys};
 use crate::redact::{self, POLICY};
 
 /// The largest body, in bytes after decompression.
@@ -46,7 +45,7 @@ pub struct Input<'i> {
     pub format: Format,
     /// Who sends it and what that sender may send.
     pub grant: &'i Grant,
-    /// Where it came in, such as `http`; at most [`MAX_NAME`] bytes of it are kept.
+    /// Where it came in, such as `http`; at most [`event::record::MAX_NAME`] bytes of it are kept.
     pub source: &'i str,
     /// When.
     pub received_at: UnixMillis,
@@ -68,11 +67,10 @@ pub struct Plan {
 }
 
 /// What is the same for all events of a request.
-struct Moment<'i> {
+struct Moment {
     received_at: UnixMillis,
-    received_text: [u8; event::time::CANONICAL_LEN],
-    source: &'i str,
-    producer: &'i str,
+    origin: Origin,
+    dedupe: DedupeState,
 }
 
 impl Plan {
@@ -108,8 +106,17 @@ impl Plan {
         decoded
     }
 
+    fn moment(&self, input: &Input<'_>) -> Moment {
+        let (producer, received_at) = (input.grant.producer(), input.received_at);
+        Moment {
+            received_at,
+            origin: Origin::new(input.source, AssertedBy::Platform, producer, POLICY, received_at.0),
+            dedupe: self.keys.dedupe_start(producer),
+        }
+    }
+
     fn lines(&self, input: &mut Input<'_>, sink: &mut Decoded) -> Result<(), BodyFault> {
-        let moment = Moment::of(input);
+        let moment = self.moment(input);
         let body = input.body;
         let (mut start, mut line, mut events) = (0, 0u32, 0);
         let mut event = RawEvent::default();
@@ -133,7 +140,7 @@ impl Plan {
     }
 
     fn document(&self, input: &mut Input<'_>, sink: &mut Decoded) -> Result<(), BodyFault> {
-        let moment = Moment::of(input);
+        let moment = self.moment(input);
         let text = input.body;
         let mut at = skip_blank(text, 0);
         if here(text, at) != b'[' {
@@ -142,7 +149,9 @@ impl Plan {
             return if at == text.len() {
                 Ok(())
             } else {
-                Err(BodyFault::broken("there is more than one value; send one a line as application/x-ndjson"))
+                Err(BodyFault::broken(
+                    "there is more than one value; send one a line as application/x-ndjson",
+                ))
             };
         }
         at = skip_blank(text, at + 1);
@@ -182,7 +191,7 @@ impl Plan {
         &self,
         at: usize,
         index: u32,
-        moment: &Moment<'_>,
+        moment: &Moment,
         input: &mut Input<'_>,
         sink: &mut Decoded,
     ) -> Result<usize, BodyFault> {
@@ -209,7 +218,7 @@ impl Plan {
         event: &mut RawEvent<'_>,
         line: u32,
         bytes: usize,
-        moment: &Moment<'_>,
+        moment: &Moment,
         input: &mut Input<'_>,
         sink: &mut Decoded,
     ) {
@@ -220,7 +229,9 @@ impl Plan {
         };
         // Hashes are of what was sent, so they come before the redaction.
         let work = &mut sink.work;
-        let dedupe = self.keys.dedupe(&found.dedupe, event.id.decode(&mut work.decoded));
+        let mut id = Vec::new();
+        let dedupe =
+            Keys::dedupe(&moment.dedupe, event.org_id.decode(&mut work.decoded), event.id.decode(&mut id));
         let app_name = if event.app.id.is_empty() { event.app.key } else { event.app.id };
         let app = self.keys.app(app_name.decode(&mut work.decoded));
         let group = if event.request.group.is_empty() {
@@ -249,16 +260,12 @@ impl Plan {
             scopes_after: &work.scopes_after,
             object_id: work.object_id,
             attribution: if has_app { Attribution::Declared } else { Attribution::None },
-            source: moment.source,
-            asserted_by: AssertedBy::Platform,
+            origin: &moment.origin,
             complete: has_app && (status != 0 || event.kind != Kind::ApiCall),
-            producer: moment.producer,
-            policy: POLICY,
             replaced: work.replaced,
-            received_at: &moment.received_text,
         };
         let partitions = sink.parts.len();
-        let Some(part) = sink.parts.get_mut(usize::from(found.entry.partition.0)) else { return };
+        let Some(part) = sink.parts.get_mut(usize::from(found.partition.0)) else { return };
         if part.arena.capacity() == 0 {
             // Room for an even share, so that the arena rarely moves.
             part.arena.reserve(input.body.len() / partitions.max(1) * 5 / 4 + 4096);
@@ -268,7 +275,7 @@ impl Plan {
         let content_len = tail.render(&mut part.arena);
         let content = self.keys.content(part.arena.get(offset..offset + content_len).unwrap_or_default());
         part.rows.push(PreparedRow {
-            org: found.entry.key,
+            org: found.key,
             offset: low_u32(offset),
             len: low_u32(part.arena.len() - offset),
             line,
@@ -284,20 +291,7 @@ impl Plan {
     }
 }
 
-impl<'i> Moment<'i> {
-    fn of(input: &Input<'i>) -> Self {
-        let mut kept = input.source.len().min(MAX_NAME);
-        while !input.source.is_char_boundary(kept) {
-            kept -= 1;
-        }
-        Self {
-            received_at: input.received_at,
-            received_text: format_ms(input.received_at.0),
-            source: input.source.get(..kept).unwrap_or_default(),
-            producer: input.grant.producer(),
-        }
-    }
-
+impl Moment {
     fn mark(&self, time_ms: i64) -> Option<TimeMark> {
         let ahead = time_ms.saturating_sub(self.received_at.0);
         if ahead < -YEAR_MS {

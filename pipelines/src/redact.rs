@@ -14,6 +14,7 @@
 //!
 //! Everything is looked at after decoding. Whatever is replaced or left out is counted.
 
+mod address;
 mod agent;
 mod path;
 mod query;
@@ -21,8 +22,6 @@ mod query;
 pub use agent::user_agent;
 pub use path::path;
 pub use query::query;
-
-use std::net::IpAddr;
 
 use event::raw::{Measured, RawEvent, Text, TextList};
 
@@ -56,6 +55,7 @@ pub struct Work {
     /// How many values were replaced or left out.
     pub replaced: u32,
     pub(crate) decoded: Vec<u8>,
+    agents: agent::Memo,
 }
 
 /// Redacts an event: its texts in place, the rest into `work`.
@@ -125,13 +125,13 @@ impl Work {
         self.word(&mut client.origin, &["backend", "unknown", "remote", "frontend"], unknown);
         let evidence = ["token_type", "none", "declared", "user_agent", "ip_range"];
         self.word(&mut client.evidence, &evidence, Some("none"));
-        if !client.ip.is_empty() && !is_ip(client.ip) {
+        if !client.ip.is_empty() && !address::is_ip(client.ip.escaped_bytes()) {
             client.ip = Text::default();
             self.replaced += 1;
         }
         if !client.user_agent.is_empty() {
             let agent = client.user_agent.decode(&mut self.decoded);
-            self.replaced += user_agent(agent, &mut self.user_agent);
+            self.replaced += self.agents.redact(agent, &mut self.user_agent);
         }
     }
 
@@ -248,7 +248,7 @@ impl Work {
         match words.iter().find(|word| word.as_bytes() == decoded) {
             Some(word) => *text = Text::plain(word),
             None => {
-                *text = instead.map_or(Text::default(), Text::plain);
+                *text = instead.map(Text::plain).unwrap_or_default();
                 self.replaced += 1;
             }
         }
@@ -329,11 +329,6 @@ pub fn has_token_shape(text: &[u8]) -> bool {
         && [b"eyJ".as_slice(), b"ATATT", b"ATCTT", b"ATSTT"]
             .iter()
             .any(|shape| memchr::memmem::find(text, shape).is_some())
-}
-
-/// Whether the text is an IPv4 or IPv6 address.
-fn is_ip(text: Text<'_>) -> bool {
-    text.is_plain() && std::str::from_utf8(text.escaped_bytes()).is_ok_and(|ip| ip.parse::<IpAddr>().is_ok())
 }
 
 #[cfg(test)]

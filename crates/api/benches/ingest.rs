@@ -27,10 +27,12 @@ use api::server::{Limits, Service, serve};
 use flow::clock::Clock;
 use flow::ingress::Ingress;
 use flow::lane_state::LaneStates;
-use flow::log::{AppendFault, Extent, GapReason, Log, LogBackend, Position, ReadError, ReadSpec, Scope, Slice};
+use flow::log::{
+    AppendFault, Extent, GapReason, Log, LogBackend, OrgSeqs, Position, ReadError, ReadSpec, Scope, Slice,
+};
 use flow::orgs::{Directory, UnknownOrgs};
 use flow::prepared::Prepared;
-use flow::units::{LogPos, PartitionId, Row, Seq};
+use flow::units::{LogPos, PartitionId, Row};
 use futures_util::future::BoxFuture;
 use pipelines::{Decoded, Format, Grant, Input, Keys, Plan};
 
@@ -59,20 +61,16 @@ impl LogBackend for Counter {
         Extent::default()
     }
 
-    fn org_seqs(
-        &self,
-        p: PartitionId,
-        _: Scope,
-    ) -> BoxFuture<'static, Result<(Row, Vec<(event::OrgId, Seq)>), AppendFault>> {
+    fn org_seqs(&self, p: PartitionId, _: Scope) -> BoxFuture<'static, Result<OrgSeqs, AppendFault>> {
         Box::pin(async move { Err(AppendFault::Busy(p)) })
-    }
-
-    fn durable_end(&self, _: PartitionId) -> Row {
-        Row(0)
     }
 
     fn oldest(&self, _: PartitionId) -> (Row, GapReason) {
         (Row(0), GapReason::Retention)
+    }
+
+    fn durable_end(&self, _: PartitionId) -> Row {
+        Row(0)
     }
 }
 

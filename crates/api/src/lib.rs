@@ -12,8 +12,6 @@ pub mod auth;
 pub mod body;
 pub mod budget;
 pub mod feed;
-#[cfg(test)]
-mod fixture;
 pub mod ingest;
 pub mod intake;
 pub mod metrics;
@@ -21,3 +19,8 @@ pub mod quota;
 mod route;
 pub mod server;
 pub mod status;
+#[cfg(test)]
+mod tests;
+
+/// The names of this crate's fail points.
+pub const FAIL_POINTS: &[&str] = &["ingest::submit::before", "ingest::answer::before"];

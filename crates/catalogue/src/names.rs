@@ -56,7 +56,10 @@ impl<const SLOTS: usize> Names<SLOTS> {
             }
             at += 1;
         }
-        assert!(start == text.len() && count * 2 <= SLOTS, "the text ends with a line end and fills half the slots");
+        assert!(
+            start == text.len() && count * 2 <= SLOTS,
+            "the text ends with a line end and fills half the slots"
+        );
         Self { text, slots }
     }
 
@@ -99,7 +102,9 @@ impl Ends {
         let (first, last) = match (name.first_chunk(), name.last_chunk()) {
             (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
             _ => match (name.first_chunk(), name.last_chunk()) {
-                (Some(first), Some(last)) => (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64),
+                (Some(first), Some(last)) => {
+                    (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64)
+                }
                 _ => match name {
                     [a] => (*a as u64, 0),
                     [a, b] => (*a as u64, *b as u64),
@@ -114,7 +119,8 @@ impl Ends {
     /// Enough for these lists; the build checks it.
     #[inline]
     const fn hash(self) -> usize {
-        let mixed = (self.first ^ self.last.rotate_left(23) ^ self.len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed =
+            (self.first ^ self.last.rotate_left(23) ^ self.len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> 40) as usize
     }
 

@@ -294,12 +294,22 @@ impl<'s> Reader<'s> {
     ///
     /// # Errors
     /// [`Problem`]: the event is refused. Where it ends, [`Reader::skip`] tells.
-    pub fn read_at<'a>(&mut self, text: &'a [u8], at: usize, event: &mut RawEvent<'a>) -> Result<usize, Box<Problem>> {
+    pub fn read_at<'a>(
+        &mut self,
+        text: &'a [u8],
+        at: usize,
+        event: &mut RawEvent<'a>,
+    ) -> Result<usize, Box<Problem>> {
         let mut scanner = scan::Scanner::new(text, at, self.scratch);
         scanner.event(event)?;
         let end = scanner.at;
         if end - at > MAX_EVENT {
-            return Err(Box::new(Problem { code: Code::EventTooLarge, at: at + MAX_EVENT, member: "", note: "" }));
+            return Err(Box::new(Problem {
+                code: Code::EventTooLarge,
+                at: at + MAX_EVENT,
+                member: "",
+                note: "",
+            }));
         }
         Ok(end)
     }

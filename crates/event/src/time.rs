@@ -12,6 +12,63 @@ pub const MAX_MS: i64 = 253_402_300_799_999;
 
 const DAY_MS: i64 = 86_400_000;
 
+/// Reads a time that is written as [`format_ms`] writes it: the form of most producers, and one look at each byte.
+#[must_use]
+#[inline]
+pub fn parse_canonical(text: &[u8]) -> Option<i64> {
+    let text: &[u8; CANONICAL_LEN] = text.try_into().ok()?;
+    let &[
+        y0,
+        y1,
+        y2,
+        y3,
+        b'-',
+        m0,
+        m1,
+        b'-',
+        a0,
+        a1,
+        b'T',
+        h0,
+        h1,
+        b':',
+        i0,
+        i1,
+        b':',
+        s0,
+        s1,
+        b'.',
+        f0,
+        f1,
+        f2,
+        b'Z',
+    ] = text
+    else {
+        return None;
+    };
+    let mut worst = 0;
+    let mut digit = |byte: u8| {
+        let digit = byte.wrapping_sub(b'0');
+        worst = digit.max(worst);
+        u32::from(digit)
+    };
+    let year = digit(y0) * 1000 + digit(y1) * 100 + digit(y2) * 10 + digit(y3);
+    let month = digit(m0) * 10 + digit(m1);
+    let day = digit(a0) * 10 + digit(a1);
+    let hour = digit(h0) * 10 + digit(h1);
+    let minute = digit(i0) * 10 + digit(i1);
+    let second = digit(s0) * 10 + digit(s1);
+    let millis = digit(f0) * 100 + digit(f1) * 10 + digit(f2);
+    // Days up to 28 are in every month; the others, and leap seconds, take the long way.
+    let usual = worst <= 9 && month.wrapping_sub(1) < 12 && day.wrapping_sub(1) < 28;
+    if !usual || hour > 23 || minute > 59 || second > 59 {
+        return if worst <= 9 && second <= 59 { parse_rfc3339(text) } else { None };
+    }
+    let days = days_from_civil(i64::from(year), i64::from(month), i64::from(day));
+    let in_day = (hour * 3600 + minute * 60 + second) * 1000 + millis;
+    Some(days * DAY_MS + i64::from(in_day))
+}
+
 /// Reads an RFC 3339 time with any offset. Digits behind the millisecond are cut off. A leap second counts as the
 /// last millisecond of the second before it.
 #[must_use]
@@ -61,16 +118,6 @@ pub fn parse_rfc3339(text: &[u8]) -> Option<i64> {
 #[must_use]
 pub fn in_range(ms: i64) -> bool {
     (MIN_MS..=MAX_MS).contains(&ms)
-}
-
-/// Whether `text`, which [`parse_rfc3339`] accepts, is already written as [`format_ms`] writes it. A leap second
-/// is not.
-#[must_use]
-pub fn is_canonical(text: &[u8]) -> bool {
-    matches!(
-        text,
-        [_, _, _, _, _, _, _, _, _, _, b'T', _, _, _, _, _, _, b'0'..=b'5', _, b'.', _, _, _, b'Z']
-    )
 }
 
 /// Writes a time as `2026-11-22T08:15:30.123Z`. Times outside the years 0 to 9999 are moved to the nearest one

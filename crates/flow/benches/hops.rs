@@ -1,6 +1,8 @@
 //! One benchmark per hop of this crate: commit (dedupe, stamp, build), read from the tail.
 //! `cargo bench -p flow`
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark stops at the first surprise")]
+
 use std::io;
 use std::sync::Arc;
 
@@ -94,20 +96,18 @@ fn batch(directory: &Directory, ids: &[OrgId], rows: u64, first: u64) -> Prepare
     prepared
 }
 
+fn owner(directory: &Arc<Directory>, clock: &Clock) -> Owner {
+    let settings = OwnerSettings { window: 262_144, partitions: 8 };
+    let nowhere = Box::new(Nowhere { pos: 0 });
+    Owner::open(PartitionId(0), nowhere, Arc::clone(directory), settings, clock.now()).unwrap()
+}
+
 /// Eight requests' shares of one partition, as at full load: 8 x 125 rows.
 #[divan::bench]
 fn commit_1000_rows(bencher: Bencher<'_, '_>) {
     let (directory, ids) = directory(250);
     let clock = Clock::simulated(UnixMillis(1_763_800_000_000));
-    let settings = OwnerSettings { window: 262_144, partitions: 8 };
-    let mut owner = Owner::open(
-        PartitionId(0),
-        Box::new(Nowhere { pos: 0 }),
-        Arc::clone(&directory),
-        settings,
-        clock.now(),
-    )
-    .unwrap();
+    let mut owner = owner(&directory, &clock);
     let mut first = 0;
     bencher
         .counter(ItemsCount::new(1000u32))
@@ -117,7 +117,7 @@ fn commit_1000_rows(bencher: Bencher<'_, '_>) {
                 .map(|n| Queued { rows: batch(&directory, &ids, 125, first + n * 125), reply: () })
                 .collect::<Vec<_>>()
         })
-        .bench_local_values(|batches| owner.commit(batches, &[], clock.now()).unwrap());
+        .bench_local_values(|batches| owner.commit(batches, Vec::new(), clock.now()).unwrap());
 }
 
 /// One organisation's rows out of 20 blocks of 1,000 rows.
@@ -125,19 +125,11 @@ fn commit_1000_rows(bencher: Bencher<'_, '_>) {
 fn read_one_org_from_20_blocks(bencher: Bencher<'_, '_>) {
     let (directory, ids) = directory(250);
     let clock = Clock::simulated(UnixMillis(1_763_800_000_000));
-    let settings = OwnerSettings { window: 262_144, partitions: 8 };
-    let mut owner = Owner::open(
-        PartitionId(0),
-        Box::new(Nowhere { pos: 0 }),
-        Arc::clone(&directory),
-        settings,
-        clock.now(),
-    )
-    .unwrap();
+    let mut owner = owner(&directory, &clock);
     let tail = Tail::new(Arc::clone(&directory), &[Row(0)], 1 << 30);
     for n in 0..20 {
         let queued = Queued { rows: batch(&directory, &ids, 1000, n * 1000), reply: () };
-        let done = owner.commit(vec![queued], &[], clock.now()).unwrap();
+        let done = owner.commit(vec![queued], Vec::new(), clock.now()).unwrap();
         tail.push(PartitionId(0), done.block.unwrap(), done.orgs.into_boxed_slice());
     }
     let spec = ReadSpec {

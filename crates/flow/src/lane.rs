@@ -30,8 +30,9 @@ use std::time::Duration;
 
 use event::OrgId;
 
+pub use self::core::LaneCounters;
 pub use self::engine::{Engine, EngineStopped, Lanes};
-pub use self::inbox::{Inbox, Notify, inbox};
+pub use self::inbox::{Inbox, LogObserver, Notify, inbox};
 use crate::clock::UnixMillis;
 use crate::lane_state::SinkId;
 use crate::log::Scope;

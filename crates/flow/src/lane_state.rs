@@ -4,6 +4,7 @@
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use event::OrgId;
 
@@ -102,7 +103,7 @@ pub struct LaneState {
     /// The sink.
     pub sink: SinkId,
     /// `organisation/name` or `*/name`, so that the state of a removed sink can be shown.
-    pub label: String,
+    pub label: Arc<str>,
     /// Restart point.
     pub next_row: Row,
     /// Ranges at or after `next_row` that are settled already (out-of-order completion), ascending.
@@ -118,6 +119,9 @@ pub struct LaneState {
     pub gaps: Vec<OpenGap>,
     /// Hash of filter, select, encoding and batch limits.
     pub plan_epoch: u64,
+    /// Hash of the organisations of this partition that the lane is about, 0 for all: when it differs from what is
+    /// configured, the counts begin anew.
+    pub scope: u64,
     /// The sink is no longer configured; kept until a person confirms.
     pub removed: bool,
 }
@@ -171,6 +175,7 @@ impl LaneState {
         put_u64(out, self.next_row.0);
         put_u64(out, self.start_row.0);
         put_u64(out, self.plan_epoch);
+        put_u64(out, self.scope);
         let c = &self.counts;
         for count in [c.delivered, c.filtered, c.grouped, c.dead_lettered, c.discarded, c.expired, c.lost] {
             put_u64(out, count);
@@ -202,11 +207,12 @@ impl LaneState {
 
     fn decode(fields: &mut Fields<'_>) -> Result<Self, BadField> {
         let sink = u128::from(fields.u64("sink")?) | (u128::from(fields.u64("sink")?) << 64);
-        let label = fields.text("sink label")?.to_owned();
+        let label = Arc::from(fields.text("sink label")?);
         let flags = fields.u8("lane flags")?;
         let next_row = Row(fields.u64("next row")?);
         let start_row = Row(fields.u64("start row")?);
         let plan_epoch = fields.u64("plan epoch")?;
+        let scope = fields.u64("scope")?;
         let mut count = || fields.u64("count");
         let counts = Counts {
             delivered: count()?,
@@ -254,6 +260,7 @@ impl LaneState {
             starts,
             gaps,
             plan_epoch,
+            scope,
             removed,
         })
     }

@@ -93,6 +93,8 @@ pub struct Ledger {
     /// Gaps still to be told, oldest first, and the ticket of the attempt to tell the first one.
     gaps: Vec<OpenGap>,
     telling: Option<u64>,
+    /// How many records lie before the prefix is not known exactly, see [`Ledger::close_gap`].
+    is_blurred: bool,
 }
 
 impl Ledger {
@@ -115,8 +117,10 @@ impl Ledger {
                 attempts: 0,
                 state: TileState::Resolved,
             })
-            .collect();
-        let mut ledger = Self { lane, tiles, scan: next_row, counts, gaps, telling: None };
+            .collect::<SmallVec<[Tile; 2]>>();
+        // The state does not say whether it was blurred.
+        let is_blurred = !tiles.is_empty();
+        let mut ledger = Self { lane, tiles, scan: next_row, counts, gaps, telling: None, is_blurred };
         ledger.settle_prefix();
         ledger
     }
@@ -175,6 +179,11 @@ impl Ledger {
     pub(crate) fn in_flight(&self) -> usize {
         let tiles = self.tiles.iter().filter(|tile| tile.state == TileState::InFlight).count();
         tiles + usize::from(self.telling.is_some())
+    }
+
+    /// Whether something has been cut that is not in the prefix.
+    pub(crate) fn has_tiles(&self) -> bool {
+        !self.tiles.is_empty()
     }
 
     /// Whether another cut would be one too many.
@@ -292,6 +301,7 @@ impl Ledger {
             done += 1;
         }
         self.tiles.drain(..done);
+        self.is_blurred &= !self.tiles.is_empty();
         self.tiles.dedup_by(|later, earlier| {
             let joins = earlier.state == TileState::Resolved
                 && later.state == TileState::Resolved

@@ -16,13 +16,13 @@ use self::inbox::{Inbox, Item};
 use crate::block::Block;
 use crate::clock::Clock;
 use crate::lane_state::{LaneState, LaneStates};
-use crate::log::{AppendFault, Extent, LogBackend, Position, ReadError, ReadSpec, Scope, Slice};
+use crate::log::{AppendFault, Extent, LogBackend, OrgSeqs, Position, ReadError, ReadSpec, Scope, Slice};
 use crate::orgs::Directory;
 use crate::partition::{Owner, OwnerFault, OwnerSettings};
 use crate::prepared::Prepared;
 use crate::segment::{Expired, SegmentIo, SegmentRead};
 use crate::tail::Tail;
-use crate::units::{PartitionId, Row, Seq};
+use crate::units::{PartitionId, Row};
 
 /// Who wants to know what the owners do. Called from owner threads: it must return quickly.
 pub trait Observer: Send + Sync + 'static {
@@ -302,7 +302,7 @@ impl LogBackend for LocalLog {
         &self,
         partition: PartitionId,
         scope: Scope,
-    ) -> BoxFuture<'static, Result<(Row, Vec<(event::OrgId, Seq)>), AppendFault>> {
+    ) -> BoxFuture<'static, Result<OrgSeqs, AppendFault>> {
         self.ask(partition, |reply| Item::OrgSeqs(scope, reply))
     }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use event::OrgId;
 use futures_util::future::BoxFuture;
+use smallvec::SmallVec;
 
 use crate::block::Block;
 use crate::prepared::Prepared;
 pub use crate::segment::ReadError;
 use crate::segment::Refusal;
-use crate::units::{LogPos, PartitionId, Row, RowRange};
+use crate::units::{LogPos, PartitionId, Row, RowRange, Seq};
 
 /// Which organisations' records a lane is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +47,11 @@ pub struct Piece {
     /// The block, or the part of it that holds these rows.
     pub block: Arc<Block>,
     /// Which rows of it, ascending and disjoint.
-    pub rows: Vec<Range<u32>>,
+    pub rows: Ranges,
 }
+
+/// Ranges of row indices in one block: a single one for a lane of one organisation.
+pub type Ranges = SmallVec<[Range<u32>; 1]>;
 
 impl Piece {
     /// How many records.
@@ -182,7 +186,7 @@ pub trait LogBackend: Send + Sync + 'static {
         &self,
         partition: PartitionId,
         scope: Scope,
-    ) -> BoxFuture<'static, Result<(Row, Vec<(OrgId, crate::units::Seq)>), AppendFault>>;
+    ) -> BoxFuture<'static, Result<OrgSeqs, AppendFault>>;
 
     /// The oldest row that can still be read, and why older ones cannot.
     fn oldest(&self, partition: PartitionId) -> (Row, GapReason);
@@ -190,6 +194,9 @@ pub trait LogBackend: Send + Sync + 'static {
     /// One past the last durable row.
     fn durable_end(&self, partition: PartitionId) -> Row;
 }
+
+/// A row, and the seq that the next record of each organisation gets there.
+pub type OrgSeqs = (Row, Vec<(OrgId, Seq)>);
 
 /// The log. Only it makes [`Durable`], the proof that lets ingress answer "stored".
 #[derive(Clone)]

@@ -166,6 +166,27 @@ impl Run {
         }
     }
 
+    /// What `ops` leave when nothing fails: synced to the end and killed, once or twice.
+    fn quiet(ops: &[Op], again: bool) -> Self {
+        let mut run = Self::new();
+        assert!(run.start());
+        let fails =
+            |op: &&Op| matches!(op, Op::Die(_) | Op::SyncFails | Op::WriteFails(_) | Op::FolderSyncFails);
+        for op in ops.iter().filter(|op| !fails(op)) {
+            run.apply(op);
+        }
+        // An idle owner writes its watermark, so that its last block is proven.
+        for op in [Op::Sync, Op::Watermark, Op::Sync] {
+            run.apply(&op);
+        }
+        run.crash(None);
+        if again {
+            run.restart();
+            run.crash(None);
+        }
+        run
+    }
+
     /// Opens; a simulated death on the way is one more crash. Damage is a failed test.
     fn start(&mut self) -> bool {
         let journal = match open(Arc::new(self.vfs.clone()), Path::new(DIR), &self.settings) {
@@ -388,20 +409,7 @@ proptest! {
         mask in 1u8..=255,
         again in any::<bool>(),
     ) {
-        let mut run = Run::new();
-        prop_assert!(run.start());
-        for op in ops.iter().filter(|op| !matches!(op, Op::Die(_) | Op::SyncFails | Op::WriteFails(_) | Op::FolderSyncFails)) {
-            run.apply(op);
-        }
-        // An idle owner writes its watermark, so that its last block is proven.
-        run.apply(&Op::Sync);
-        run.apply(&Op::Watermark);
-        run.apply(&Op::Sync);
-        run.crash(None);
-        if again {
-            run.restart();
-            run.crash(None);
-        }
+        let run = Run::quiet(&ops, again);
         let file = pick_file(&run.vfs, &place);
         let len = run.vfs.open(&file, journal::vfs::Access::Read).unwrap().len().unwrap();
         prop_assume!(len > 0);
@@ -438,19 +446,7 @@ proptest! {
         harms in harms(),
         again in any::<bool>(),
     ) {
-        let mut run = Run::new();
-        prop_assert!(run.start());
-        for op in ops.iter().filter(|op| !matches!(op, Op::Die(_) | Op::SyncFails | Op::WriteFails(_) | Op::FolderSyncFails)) {
-            run.apply(op);
-        }
-        run.apply(&Op::Sync);
-        run.apply(&Op::Watermark);
-        run.apply(&Op::Sync);
-        run.crash(None);
-        if again {
-            run.restart();
-            run.crash(None);
-        }
+        let run = Run::quiet(&ops, again);
         let dir = Path::new(DIR);
         for harm in &harms {
             harm.apply(&run.vfs);

@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use crate::audit::Report;
 use crate::fault::Fault;
 use crate::ledger::{Indexed, RequestNote, Totals};
-use crate::server::{Running, State};
+use crate::server::Running;
 use crate::settings::{AckPolicy, Mode, Settings, Token};
+use crate::state::State;
 
 /// A collector on loopback. Dropping it stops it.
 #[derive(Debug)]

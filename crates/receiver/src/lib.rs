@@ -23,6 +23,7 @@ pub mod settings;
 
 mod body;
 mod server;
+mod state;
 
 pub use audit::Audit;
 pub use code::Code;

@@ -1,6 +1,5 @@
 //! Sockets: accepting, reading requests, sending answers in the wanted manner.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -15,117 +14,19 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use parking_lot::{Mutex, RwLock};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::acks::AckBook;
-use crate::audit::Audit;
 use crate::body::{self, Arrival};
-use crate::fault::{Fault, Manner};
-use crate::ledger::{Indexed, RequestNote, Totals};
-use crate::protocol::{self, Judgement};
+use crate::fault::Manner;
+use crate::ledger::RequestNote;
+use crate::protocol;
 use crate::reply::Reply;
-use crate::scan::{Meters, Scanner, Tally};
-use crate::settings::{Keep, Mode, Settings};
-
-/// What all connections share.
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) settings: RwLock<Settings>,
-    pub(crate) script: Mutex<Script>,
-    pub(crate) acks: Mutex<AckBook>,
-    pub(crate) seen: Mutex<Seen>,
-    pub(crate) paused: watch::Sender<bool>,
-    pub(crate) progress: watch::Sender<u64>,
-    clock: Clock,
-    scanner: Scanner,
-}
-
-/// Faults to come.
-#[derive(Debug, Default)]
-pub(crate) struct Script {
-    pub(crate) next: VecDeque<Fault>,
-    pub(crate) always: Option<Fault>,
-}
-
-/// What was seen.
-#[derive(Debug, Default)]
-pub(crate) struct Seen {
-    pub(crate) indexed: Vec<Indexed>,
-    pub(crate) requests: Vec<RequestNote>,
-    pub(crate) audit: Audit,
-    request_count: u64,
-    event_count: u64,
-    wire_bytes: u64,
-    foreign: u64,
-    meters: Meters,
-}
-
-impl Seen {
-    pub(crate) fn totals(&self) -> Totals {
-        Totals {
-            requests: self.request_count,
-            events: self.event_count,
-            wire_bytes: self.wire_bytes,
-            foreign: self.foreign + self.audit.foreign_count(),
-            from_ingest: self.meters.from_ingest.latency(),
-            from_event: self.meters.from_event.latency(),
-        }
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-}
-
-impl State {
-    pub(crate) fn new(settings: Settings, clock: Clock) -> Self {
-        Self {
-            settings: RwLock::new(settings),
-            script: Mutex::default(),
-            acks: Mutex::default(),
-            seen: Mutex::default(),
-            paused: watch::Sender::new(false),
-            progress: watch::Sender::new(0),
-            clock,
-            scanner: Scanner::default(),
-        }
-    }
-
-    fn next_fault(&self) -> Fault {
-        let mut script = self.script.lock();
-        script.next.pop_front().or_else(|| script.always.clone()).unwrap_or_default()
-    }
-
-    /// Enters a judged request into what was seen, and lets waiters look.
-    fn enter(&self, mut note: RequestNote, judgement: Judgement, wire_bytes: usize) {
-        let settings = self.settings.read();
-        let token = settings.find_token(&note.token);
-        let at = self.clock.now().wall;
-        let mut seen = self.seen.lock();
-        let seen = &mut *seen;
-        seen.wire_bytes += wire_bytes as u64;
-        note.wire_bytes = wire_bytes;
-        note.plain_bytes = judgement.plain_bytes;
-        note.indexed = judgement.indexed.len() as u64;
-        seen.event_count += note.indexed;
-        for envelope in judgement.indexed {
-            let indexed = Indexed { request: note.number, token: note.token.clone(), envelope, at };
-            seen.audit.observe(&indexed, token, &mut seen.meters);
-            if settings.keep == Keep::Everything {
-                seen.indexed.push(indexed);
-            }
-        }
-        if settings.keep == Keep::Everything {
-            seen.requests.push(note);
-        }
-        let events = seen.event_count;
-        self.progress.send_modify(|progress| *progress = events);
-    }
-}
+use crate::scan::Tally;
+use crate::settings::{Keep, Mode};
+use crate::state::State;
 
 /// A bound port with its accept loop.
 #[derive(Debug)]
@@ -244,12 +145,7 @@ async fn answer(
     request: Request<Incoming>,
     takeover: mpsc::Sender<Takeover>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let number = {
-        let mut seen = state.seen.lock();
-        seen.request_count += 1;
-        seen.request_count - 1
-    };
-    state.progress.send_modify(|_| ());
+    let number = state.arrived();
     let fault = state.next_fault();
     let mut gate = state.paused.subscribe();
     if gate.wait_for(|paused| !*paused).await.is_err() {
@@ -388,22 +284,14 @@ async fn count(state: &State, headers: &http::HeaderMap, mut body: Incoming, mod
             gathered.extend_from_slice(&data);
             continue;
         }
-        let now = state.clock.now().wall;
-        state.scanner.frame(&data, orgs.as_ref(), now, &mut tally, &mut state.seen.lock().meters);
+        state.scan(&data, orgs.as_ref(), &mut tally);
     }
     if packed {
         let Ok(plain) = body::gunzip(&gathered, state.settings.read().max_body) else {
             return Some(Reply::html(http::StatusCode::BAD_REQUEST));
         };
-        let now = state.clock.now().wall;
-        state.scanner.frame(&plain, orgs.as_ref(), now, &mut tally, &mut state.seen.lock().meters);
+        state.scan(&plain, orgs.as_ref(), &mut tally);
     }
-    let mut seen = state.seen.lock();
-    seen.wire_bytes += bytes;
-    seen.event_count += tally.events();
-    seen.foreign += tally.foreign;
-    let events = seen.event_count;
-    drop(seen);
-    state.progress.send_modify(|progress| *progress = events);
+    state.enter_counts(&tally, bytes);
     Some(Reply::code(crate::Code::Success))
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Every point of the product.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    flow::FAIL_POINTS.iter().chain(journal::failpoint::ALL).copied()
+    [flow::FAIL_POINTS, journal::failpoint::ALL, api::FAIL_POINTS].into_iter().flatten().copied()
 }
 
 /// Arms the points.
@@ -58,6 +58,10 @@ fn die(hits: &BTreeMap<&'static str, AtomicU64>, log: Option<&PathBuf>) -> ! {
             drop(writeln!(file, "{name} {}", count.load(Ordering::SeqCst)));
         }
     }
-    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    if let Err(error) =
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+    {
+        eprintln!("no SIGKILL ({error}): aborting instead");
+    }
     std::process::abort()
 }

@@ -5,7 +5,6 @@
 mod calls;
 mod mix;
 mod registry;
-pub(crate) mod utc;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -98,9 +97,7 @@ impl Generator {
         out.extend_from_slice(BEFORE_TIME);
         let jitter = dice.below(STEP_MS);
         let passed = number.wrapping_mul(STEP_MS).wrapping_add(jitter);
-        let mut time = [0; 24];
-        utc::write(self.spec.start_ms.wrapping_add_unsigned(passed), &mut time);
-        out.extend_from_slice(&time);
+        out.extend_from_slice(&event::time::format_ms(self.spec.start_ms.wrapping_add_unsigned(passed)));
 
         let Org { id: org_id, site_id, site } = org;
         let App { id: app_id, key, kind, version, user_agent, .. } = app;

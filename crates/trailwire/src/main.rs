@@ -8,7 +8,7 @@ use trailwire::commands;
 
 /// Blocks and bodies of megabytes come and go; this allocator keeps their pages instead of giving them back.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

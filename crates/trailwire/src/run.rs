@@ -21,16 +21,14 @@ use api::metrics::{Signals, Tallies};
 use api::quota::Quotas;
 use api::server::{Drained, Limits, serve};
 use event::OrgId;
-use flow::PartitionId;
-use flow::block::Block;
 use flow::clock::Clock;
 use flow::ingress::Ingress;
-use flow::lane::{Engine, LaneSettings, Lanes, Notify, inbox};
+use flow::lane::{Engine, LaneSettings, Lanes, LogObserver, inbox};
 use flow::local::{LocalLog, LocalSettings, Observer, Restored};
 use flow::log::{Log, LogBackend};
 use flow::orgs::{Directory, UnknownOrgs};
 use flow::partition::OwnerFault;
-use flow::segment::{Expired, SegmentIo, SegmentRead};
+use flow::segment::{SegmentIo, SegmentRead};
 use journal::vfs::OsVfs;
 use pipelines::{Grant, Keys, Plan};
 use tokio::net::TcpListener;
@@ -135,7 +133,7 @@ impl Core {
         .map_err(|fault| StartFault { exit: Exit::Damaged, error: fault.into() })?;
 
         let (notify, inbox) = inbox(partitions);
-        let observer: Arc<dyn Observer> = Arc::new(Bridge(notify));
+        let observer: Arc<dyn Observer> = LogObserver::new(notify, stop);
         let reader: Arc<dyn SegmentRead> = Arc::<journal::Reader>::clone(&opened.reader);
         let opened_log = restored.start(reader, &clock, &observer);
         let log: Arc<LocalLog> = opened_log.log;
@@ -344,23 +342,10 @@ fn address(listener: &TcpListener) -> anyhow::Result<SocketAddr> {
     listener.local_addr().context("asking for the listener's address")
 }
 
-/// From the owners to the lanes; ends the process when an owner fails.
-#[derive(Debug)]
-struct Bridge(Notify);
-
-impl Observer for Bridge {
-    fn appended(&self, partition: PartitionId, block: &Arc<Block>) {
-        self.0.appended(partition, block);
-    }
-
-    fn expired(&self, partition: PartitionId, expired: Expired) {
-        self.0.expired(partition, expired.rows.end);
-    }
-
-    fn failed(&self, fault: &OwnerFault) {
-        tracing::error!(%fault, "stopping: only a restart can tell what the disk holds");
-        std::process::exit(i32::from(Exit::Failure as u8));
-    }
+/// An owner that failed ends the process.
+fn stop(fault: &OwnerFault) {
+    tracing::error!(%fault, "stopping: only a restart can tell what the disk holds");
+    std::process::exit(i32::from(Exit::Failure as u8));
 }
 
 /// The organisation that owns a sink, as text.

@@ -15,7 +15,7 @@ use pipelines::{Decoded, Format, Grant, Input, Keys, Plan};
 
 /// The allocator of the product.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// What the calibration was where the budget was set, in microseconds per event.
 const REFERENCE: f64 = 0.55;

@@ -14,7 +14,7 @@ use pipelines::{Decoded, Format, Grant, Input, Keys, Plan};
 
 /// The allocator of the product.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
     divan::main();

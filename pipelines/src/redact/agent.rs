@@ -7,6 +7,36 @@ const MAX_PART: usize = 32;
 /// The longest result, in bytes.
 const MAX_AGENT: usize = 256;
 
+/// The user agents seen last. There are few of them, and each comes with many events.
+#[derive(Debug, Default)]
+pub(super) struct Memo([Seen; 16]);
+
+#[derive(Debug, Default)]
+struct Seen {
+    agent: Vec<u8>,
+    redacted: Vec<u8>,
+    left_out: u32,
+}
+
+impl Memo {
+    /// [`user_agent`], remembered.
+    pub(super) fn redact(&mut self, agent: &[u8], out: &mut Vec<u8>) -> u32 {
+        let last = agent.last().copied().unwrap_or(0);
+        let slot = agent.len().wrapping_mul(7).wrapping_add(usize::from(last)) % self.0.len();
+        let Some(seen) = self.0.get_mut(slot).filter(|_| agent.len() <= MAX_AGENT) else {
+            return user_agent(agent, out);
+        };
+        if seen.agent != agent {
+            seen.agent.clear();
+            seen.agent.extend_from_slice(agent);
+            seen.redacted.clear();
+            seen.left_out = user_agent(agent, &mut seen.redacted);
+        }
+        out.extend_from_slice(&seen.redacted);
+        seen.left_out
+    }
+}
+
 /// Appends the `product/version` tokens of a user agent, with a space between them; returns 1 if anything else
 /// was left out.
 pub fn user_agent(agent: &[u8], out: &mut Vec<u8>) -> u32 {

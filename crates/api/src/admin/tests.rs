@@ -3,10 +3,10 @@ use std::sync::Arc;
 use flow::clock::Clock;
 
 use super::*;
-use crate::fixture::{Listening, Reply, listen, once};
 use crate::metrics::Tallies;
 use crate::metrics::tests::Given;
 use crate::server::Limits;
+use crate::tests::fixture::{Listening, Reply, listen, once};
 
 const LOCAL: &str = "127.0.0.1:0";
 

@@ -1,7 +1,7 @@
 use http::HeaderValue;
 
 use super::*;
-use crate::fixture::grant;
+use crate::tests::fixture::grant;
 
 fn producer(name: &str, tokens: &[&str]) -> Producer {
     Producer {

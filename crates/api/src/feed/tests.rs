@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tokio::io::ReadBuf;
 
 use super::*;
-use crate::fixture::{Memory, event, events, grant, intake};
+use crate::tests::fixture::{Memory, event, events, grant, intake};
 
 /// Gives its pieces one read each.
 struct Pieces(std::vec::IntoIter<Vec<u8>>);

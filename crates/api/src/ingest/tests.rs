@@ -12,10 +12,10 @@ use flow::units::PartitionId;
 use serde_json::json;
 
 use crate::auth::{Producer, Producers, TokenHash};
-use crate::fixture::{Client, TOKEN, event, events, grant, house, house_with, once, post};
 use crate::ingest::Patience;
 use crate::quota::Quota;
 use crate::server::Limits;
+use crate::tests::fixture::{Client, TOKEN, event, events, grant, house, house_with, once, post};
 
 const NDJSON: &str = "content-type: application/x-ndjson\r\n";
 

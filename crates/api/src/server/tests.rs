@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{Client, listen, once};
+use crate::tests::fixture::{Client, listen, once};
 
 /// Answers with the number of bytes of the body, or does not read it.
 struct Echo {

@@ -22,19 +22,16 @@ macro_rules! members {
         $this.enter()?;
         let first_unknown = $this.names_seen();
         let mut seen = 0u32;
-        let mut more = $this.next() != b'}';
+        let mut lead = b'{';
         $(
-            if more && {
-                $this.next();
-                $this.eat_name(concat!("\"", $name, "\":"))
-            } {
+            if $this.eat_name(lead, concat!("\"", $name, "\":")) {
                 $read;
                 seen |= 1 << $bit;
-                more = $this.another_member()?;
+                lead = b',';
             }
         )*
-        while more {
-            $this.next();
+        while $this.another_member(lead)? {
+            lead = b',';
             let start = $this.at + 1;
             let name = $this.name()?;
             $this.opening = 0;
@@ -49,7 +46,6 @@ macro_rules! members {
                 $(known if known == 1 << $bit => $read,)*
                 _ => $this.unknown($parent, start, name)?,
             }
-            more = $this.another_member()?;
         }
         $this.distinct(first_unknown, $parent)?;
         $this.leave();
@@ -136,7 +132,7 @@ impl<'a> Scanner<'a, '_> {
         object!(self, "app", {
             0 "id" => self.text("app.id", &mut app.id)?,
             1 "key" => self.text("app.key", &mut app.key)?,
-            2 "kind" => self.text("app.kind", &mut app.kind)?,
+            2 "kind" => self.word_or_words("app.kind", &mut app.kind)?,
             3 "installation_id" => self.text("app.installation_id", &mut app.installation_id)?,
             4 "environment" => self.text("app.environment", &mut app.environment)?,
             5 "version" => self.text("app.version", &mut app.version)?,
@@ -146,19 +142,19 @@ impl<'a> Scanner<'a, '_> {
 
     fn actor(&mut self, actor: &mut Actor<'a>) -> Result<(), Box<Problem>> {
         object!(self, "actor", {
-            0 "acting_as" => self.text("actor.acting_as", &mut actor.acting_as)?,
+            0 "acting_as" => self.word_or_words("actor.acting_as", &mut actor.acting_as)?,
             1 "account_id" => self.text("actor.account_id", &mut actor.account_id)?,
-            2 "credential" => self.text("actor.credential", &mut actor.credential)?,
+            2 "credential" => self.word_or_words("actor.credential", &mut actor.credential)?,
         });
         Ok(())
     }
 
     fn client(&mut self, client: &mut Client<'a>) -> Result<(), Box<Problem>> {
         object!(self, "client", {
-            0 "origin" => self.text("client.origin", &mut client.origin)?,
-            1 "evidence" => self.text("client.evidence", &mut client.evidence)?,
-            2 "ip" => self.text("client.ip", &mut client.ip)?,
-            3 "user_agent" => self.text("client.user_agent", &mut client.user_agent)?,
+            0 "origin" => self.word_or_words("client.origin", &mut client.origin)?,
+            1 "evidence" => self.word_or_words("client.evidence", &mut client.evidence)?,
+            2 "ip" => self.word_or_words("client.ip", &mut client.ip)?,
+            3 "user_agent" => self.word_or_words("client.user_agent", &mut client.user_agent)?,
         });
         Ok(())
     }
@@ -167,9 +163,9 @@ impl<'a> Scanner<'a, '_> {
         object!(self, "request", {
             0 "id" => self.text("request.id", &mut request.id)?,
             1 "trace_id" => self.text("request.trace_id", &mut request.trace_id)?,
-            2 "method" => self.text("request.method", &mut request.method)?,
-            3 "path" => self.text("request.path", &mut request.path)?,
-            4 "query" => self.text("request.query", &mut request.query)?,
+            2 "method" => self.word_or_words("request.method", &mut request.method)?,
+            3 "path" => self.word_or_words("request.path", &mut request.path)?,
+            4 "query" => self.word_or_words("request.query", &mut request.query)?,
             5 "bytes" => request.bytes = self.whole("request.bytes")?,
             6 "headers" => self.headers(request)?,
         });
@@ -179,8 +175,8 @@ impl<'a> Scanner<'a, '_> {
     fn headers(&mut self, request: &mut Request<'a>) -> Result<(), Box<Problem>> {
         object!(self, "request.headers", {
             0 "x-audit-log-description" =>
-                self.text("request.headers.x-audit-log-description", &mut request.description)?,
-            1 "x-audit-log-group" => self.text("request.headers.x-audit-log-group", &mut request.group)?,
+                self.word_or_words("request.headers.x-audit-log-description", &mut request.description)?,
+            1 "x-audit-log-group" => self.word_or_words("request.headers.x-audit-log-group", &mut request.group)?,
         });
         Ok(())
     }
@@ -221,7 +217,7 @@ impl<'a> Scanner<'a, '_> {
     fn app_event_object(&mut self, told: &mut AppEvent<'a>) -> Result<(), Box<Problem>> {
         object!(self, "app_event.object", {
             0 "type" => self.text("app_event.object.type", &mut told.object_type)?,
-            1 "id" => self.text("app_event.object.id", &mut told.object_id)?,
+            1 "id" => self.word_or_words("app_event.object.id", &mut told.object_id)?,
             2 "name" => told.object_name = self.words("app_event.object.name")?,
         });
         Ok(())
@@ -270,15 +266,31 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
+    /// A text that is kept as it is, if it looks harmless.
     #[inline(always)]
     fn text(&mut self, member: &'static str, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
+        self.text_or_null::<true>(member, into)
+    }
+
+    /// A text that is looked at later: a word of a list, or what redaction takes apart.
+    #[inline(always)]
+    fn word_or_words(&mut self, member: &'static str, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
+        self.text_or_null::<false>(member, into)
+    }
+
+    #[inline(always)]
+    fn text_or_null<const LOOK: bool>(
+        &mut self,
+        member: &'static str,
+        into: &mut Text<'a>,
+    ) -> Result<(), Box<Problem>> {
         if self.here() == b'"' {
-            let (at, opening) = (self.at + 1, self.opening);
-            *into = self.string()?.placed(at, opening);
-            Ok(())
-        } else if self.next() == b'"' {
-            *into = self.string()?;
-            Ok(())
+            return self.string_into::<LOOK>(into);
+        }
+        // The name is not right before it.
+        self.opening = 0;
+        if self.next() == b'"' {
+            self.string_into::<LOOK>(into)
         } else {
             self.null_or(member, "it must be a string")
         }
@@ -294,7 +306,7 @@ impl<'a> Scanner<'a, '_> {
 
     fn lifecycle_event(&mut self, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
         let at = self.at;
-        self.text("lifecycle.event", into)?;
+        self.word_or_words("lifecycle.event", into)?;
         let word = into.decode(&mut self.scratch.decoded);
         if word.is_empty() || LIFECYCLE_EVENTS.contains(&word) {
             return Ok(());
@@ -340,11 +352,25 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
+    #[inline(always)]
     fn whole(&mut self, member: &'static str) -> Result<Option<u64>, Box<Problem>> {
+        match self.short_number() {
+            Some(number) => Ok(Some(number)),
+            None => self.long_whole(member),
+        }
+    }
+
+    #[inline(never)]
+    fn long_whole(&mut self, member: &'static str) -> Result<Option<u64>, Box<Problem>> {
         self.numeric(member, "it must be a whole number, not negative", number::whole)
     }
 
     fn status(&mut self) -> Result<u16, Box<Problem>> {
+        let start = self.at;
+        match self.short_number().map(u16::try_from) {
+            Some(Ok(status)) if status < 1000 => return Ok(status),
+            _ => self.at = start,
+        }
         let status =
             |text: &[u8]| number::whole(text).and_then(|n| u16::try_from(n).ok()).filter(|n| *n < 1000);
         let note = "it must be a whole number from 0 to 999";
@@ -352,11 +378,18 @@ impl<'a> Scanner<'a, '_> {
     }
 
     fn duration(&mut self) -> Result<Option<u64>, Box<Problem>> {
+        if let Some(micros) = self.short_millis() {
+            return Ok(Some(micros));
+        }
         let note = "it must be a number of milliseconds, not negative, at most 31 years";
         self.numeric("response.duration_ms", note, number::micros)
     }
 
     fn rest_of_limit(&mut self) -> Result<Option<i64>, Box<Problem>> {
+        if let Some(number) = self.short_number() {
+            // It has at most ten digits.
+            return Ok(i64::try_from(number).ok());
+        }
         self.numeric("response.rate_limit_remaining", "it must be a whole number", number::signed)
     }
 
@@ -389,15 +422,20 @@ impl<'a> Scanner<'a, '_> {
         let wrong = || Box::new(Problem { code: Code::BadTime, at, member: "time", note });
         match self.next() {
             b'"' => {
-                let text = self.string()?;
+                let mut text = Text::default();
+                self.opening = 0;
+                self.string_into::<false>(&mut text)?;
                 if text.is_empty() {
                     return Ok(false);
                 }
+                // An escaped text of this form is none: the form has no place for a backslash.
+                if let Some(ms) = time::parse_canonical(text.escaped_bytes()) {
+                    event.time_ms = ms;
+                    event.time_text = text;
+                    return Ok(true);
+                }
                 let decoded = text.decode(&mut self.scratch.decoded);
                 event.time_ms = time::parse_rfc3339(decoded).ok_or_else(wrong)?;
-                if !text.has_escape() && time::is_canonical(text.escaped_bytes()) {
-                    event.time_text = text;
-                }
                 Ok(true)
             }
             b'0'..=b'9' | b'-' => {

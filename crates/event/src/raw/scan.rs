@@ -1,9 +1,12 @@
 //! The scanner: one pass over JSON text, by the grammar of RFC 8259 and within the bounds of the format.
 
-use xxhash_rust::xxh3::xxh3_64;
+mod names;
+mod numbers;
 
-use super::chunk::{Masks, WIDTH, classify, stops};
-use super::text::{ESCAPED, NOT_ASCII, ODD, SUSPECT, Text, hex4};
+pub(crate) use names::SeenName;
+
+use super::chunk::{Chunk, WIDTH};
+use super::text::{ESCAPED, ODD, SUSPECT, Text, hex4};
 use super::{MAX_DEPTH, MAX_MEMBERS, MAX_STRING, Problem, Scratch};
 use crate::reject::Code;
 
@@ -16,18 +19,9 @@ pub(crate) struct Scanner<'a, 's> {
     members: u32,
     /// Only the grammar counts: to find the end of an event that is refused anyway.
     lenient: bool,
-    /// The length of `,"name":"`, if the value that is read next has exactly this before it; else 0.
+    /// The length of `"name":"`, if the value that is read next has exactly this before it; else 0.
     pub(crate) opening: u8,
     pub(crate) scratch: &'s mut Scratch,
-}
-
-/// A member name whose object has no other way to recognise a second one.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SeenName {
-    hash: u64,
-    start: usize,
-    end: usize,
-    escaped: bool,
 }
 
 /// A value that is only measured.
@@ -90,17 +84,17 @@ impl<'a, 's> Scanner<'a, 's> {
 
     /// The sixteen bytes from `at`, if the text is that long.
     #[inline(always)]
-    fn chunk(&self, at: usize) -> Option<&'a [u8; WIDTH]> {
-        self.bytes.get(at..)?.first_chunk()
+    fn chunk(&self, at: usize) -> Option<Chunk> {
+        self.bytes.get(at..)?.first_chunk().map(Chunk::new)
     }
 
     /// What is left from `at`, with quotes behind it, so that every scan stops.
-    fn last_chunk(&self, at: usize) -> [u8; WIDTH] {
+    fn last_chunk(&self, at: usize) -> Chunk {
         let mut padded = [b'"'; WIDTH];
         for (slot, byte) in padded.iter_mut().zip(self.bytes.get(at..).unwrap_or_default()) {
             *slot = *byte;
         }
-        padded
+        Chunk::new(&padded)
     }
 
     /// The whole text.
@@ -108,28 +102,52 @@ impl<'a, 's> Scanner<'a, 's> {
         self.bytes
     }
 
-    /// Passes `name`, a member's name with quotes and colon, if it is here.
+    /// Passes a member's `name`, with quotes and colon, if it is here behind `lead`: the brace before the first
+    /// member of an object, the comma before any other.
     #[inline(always)]
-    pub(crate) fn eat_name(&mut self, name: &'static str) -> bool {
+    pub(crate) fn eat_name(&mut self, lead: u8, name: &'static str) -> bool {
+        let Some((first, rest)) = self.bytes.get(self.at..).and_then(|rest| rest.split_first()) else {
+            return false;
+        };
+        if *first != lead {
+            return false;
+        }
+        if rest.starts_with(name.as_bytes()) {
+            // The names of the format are short.
+            self.opening = (name.len() + 1) as u8;
+            self.at += 1 + name.len();
+            return true;
+        }
+        // With white space between names and values, as some write JSON.
+        !matches!(rest.first(), Some(b'"')) && self.eat_spaced_name(name)
+    }
+
+    #[inline(never)]
+    fn eat_spaced_name(&mut self, name: &'static str) -> bool {
+        let before = self.at;
+        self.at += 1;
+        self.next();
         let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(name.as_bytes()));
         if found {
-            let behind_comma = self.bytes.get(self.at.wrapping_sub(1)) == Some(&b',');
-            // The names of the format are short.
-            self.opening = if behind_comma { (name.len() + 2) as u8 } else { 0 };
+            self.opening = 0;
             self.at += name.len();
+        } else {
+            self.at = before;
         }
         found
     }
 
-    /// Passes the comma or stops at the closing brace behind a member; returns whether a member follows.
+    /// Goes on to the next member, if there is one: from `lead`, the brace before the first or the comma before any
+    /// other, to its name; else to the closing brace.
     #[inline(always)]
-    pub(crate) fn another_member(&mut self) -> Result<bool, Box<Problem>> {
+    pub(crate) fn another_member(&mut self, lead: u8) -> Result<bool, Box<Problem>> {
         match self.next() {
-            b',' => {
+            b'}' if lead == b',' => Ok(false),
+            byte if byte == lead => {
                 self.at += 1;
-                Ok(true)
+                // There may be nothing in the object, but there is something behind a comma.
+                Ok(self.next() != b'}' || lead == b',')
             }
-            b'}' => Ok(false),
             _ => Err(self.bad_json("a comma or a closing brace belongs here")),
         }
     }
@@ -140,7 +158,7 @@ impl<'a, 's> Scanner<'a, 's> {
             return Err(self.bad_json("a member name in quotes belongs here"));
         }
         let start = self.at + 1;
-        let found = self.chunk(start).map_or(WIDTH, |chunk| stops(chunk).trailing_zeros() as usize);
+        let found = self.chunk(start).map_or(WIDTH, |chunk| chunk.stops().trailing_zeros() as usize);
         let end = start + found;
         let short = self.slice(start, end);
         let name = if found < WIDTH && self.bytes.get(end) == Some(&b'"') && short.is_ascii() {
@@ -162,43 +180,76 @@ impl<'a, 's> Scanner<'a, 's> {
     }
 
     /// A string. On entry its opening quote is here.
-    #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<Text<'a>, Box<Problem>> {
-        let start = self.at + 1;
-        let mut at = start;
-        let mut marks = 0;
-        while let Some(chunk) = self.chunk(at) {
-            let masks = classify(chunk);
-            let found = (masks.stop | 1 << WIDTH).trailing_zeros();
-            marks |= marks_before(masks, found);
-            at += found as usize;
-            if found as usize == WIDTH {
-                continue;
-            }
-            if self.bytes.get(at) == Some(&b'"') && at - start <= MAX_STRING && marks & NOT_ASCII == 0 {
-                self.at = at + 1;
-                return Ok(Text::new(self.slice(start, at), marks));
-            }
-            break;
-        }
-        self.unusual_string(start, at, marks)
+        let mut text = Text::default();
+        self.string_into::<true>(&mut text)?;
+        Ok(text)
     }
 
-    /// The rest of a string that has an escape or more than ASCII, is broken, or lies at the end of the text.
-    #[inline(never)]
-    fn unusual_string(
-        &mut self,
-        start: usize,
-        mut at: usize,
-        mut marks: u8,
-    ) -> Result<Text<'a>, Box<Problem>> {
+    /// A string, written to where it belongs. With `LOOK` it is told what it is made of; without, that stays open.
+    #[inline(always)]
+    pub(crate) fn string_into<const LOOK: bool>(&mut self, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
+        let start = self.at + 1;
+        match self.plain_string::<LOOK>(start) {
+            Some((end, marks)) => {
+                self.at = end + 1;
+                *into = Text::placed(self.slice(start, end), marks, start, self.opening);
+                Ok(())
+            }
+            None => self.unusual_string(start, into),
+        }
+    }
+
+    /// The end of a string and its marks, if it is ASCII without escapes, and not at the end of the text.
+    #[inline(always)]
+    fn plain_string<const LOOK: bool>(&self, start: usize) -> Option<(usize, u8)> {
+        let mut at = start;
+        let (mut odd, mut suspect) = (0, 0);
+        // Of the last chunk also what follows the string: then it is looked at once more.
+        let mut all = Chunk::zero();
         loop {
-            let masks = match self.chunk(at) {
-                Some(chunk) => classify(chunk),
-                None => classify(&self.last_chunk(at)),
+            let chunk = self.chunk(at)?;
+            let stops = chunk.stops();
+            all = all.or(chunk);
+            if stops == 0 {
+                if LOOK {
+                    odd |= chunk.odd();
+                    suspect |= chunk.suspect();
+                }
+                at += WIDTH;
+                continue;
+            }
+            let found = stops.trailing_zeros();
+            if LOOK {
+                let before = (1u32 << found) - 1;
+                odd |= chunk.odd() & before;
+                suspect |= chunk.suspect() & before;
+            }
+            at += found as usize;
+            if self.bytes.get(at) != Some(&b'"') || all.not_ascii() != 0 || at - start > MAX_STRING {
+                return None;
+            }
+            let marks = if LOOK {
+                (u8::from(odd != 0) * ODD) | (u8::from(suspect != 0) * SUSPECT)
+            } else {
+                ODD | SUSPECT
             };
-            let found = (masks.stop | 1 << WIDTH).trailing_zeros();
-            marks |= marks_before(masks, found);
+            return Some((at, marks));
+        }
+    }
+
+    /// A string that has an escape or more than ASCII, is too long or broken, or lies at the end of the text.
+    #[inline(never)]
+    fn unusual_string(&mut self, start: usize, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
+        let mut at = start;
+        let (mut marks, mut not_ascii) = (0, false);
+        loop {
+            let chunk = self.chunk(at).unwrap_or_else(|| self.last_chunk(at));
+            let found = (chunk.stops() | 1 << WIDTH).trailing_zeros();
+            let before = (1u32 << found) - 1;
+            marks |= u8::from(chunk.odd() & before != 0) * ODD;
+            marks |= u8::from(chunk.suspect() & before != 0) * SUSPECT;
+            not_ascii |= chunk.not_ascii() & before != 0;
             at += found as usize;
             if found as usize == WIDTH {
                 continue;
@@ -218,10 +269,11 @@ impl<'a, 's> Scanner<'a, 's> {
         if at - start > MAX_STRING && !self.lenient {
             return Err(Box::new(Problem { code: Code::StringTooLong, at: start, member: "", note: "" }));
         }
-        if marks & NOT_ASCII != 0 && !self.lenient {
+        if not_ascii && !self.lenient {
             self.utf8(start, at)?;
         }
-        Ok(Text::new(self.slice(start, at), marks))
+        *into = Text::placed(self.slice(start, at), marks, start, self.opening);
+        Ok(())
     }
 
     /// Checks the encoding of a string. Outside of strings the grammar allows ASCII only.
@@ -262,46 +314,6 @@ impl<'a, 's> Scanner<'a, 's> {
         }
     }
 
-    /// A number by the grammar. On entry its first byte is here.
-    pub(crate) fn number(&mut self) -> Result<&'a [u8], Box<Problem>> {
-        let start = self.at;
-        if self.here() == b'-' {
-            self.at += 1;
-        }
-        match self.here() {
-            b'0' => self.at += 1,
-            b'1'..=b'9' => self.digits(),
-            _ => return Err(self.bad_json("a value belongs here")),
-        }
-        if self.here() == b'.' {
-            self.at += 1;
-            self.some_digits()?;
-        }
-        if matches!(self.here(), b'e' | b'E') {
-            self.at += 1;
-            if matches!(self.here(), b'+' | b'-') {
-                self.at += 1;
-            }
-            self.some_digits()?;
-        }
-        Ok(self.slice(start, self.at))
-    }
-
-    #[inline(always)]
-    fn digits(&mut self) {
-        while self.here().is_ascii_digit() {
-            self.at += 1;
-        }
-    }
-
-    fn some_digits(&mut self) -> Result<(), Box<Problem>> {
-        if !self.here().is_ascii_digit() {
-            return Err(self.bad_json("a digit belongs here"));
-        }
-        self.digits();
-        Ok(())
-    }
-
     /// `true`, `false` or `null`.
     pub(crate) fn word(&mut self, word: &[u8]) -> Result<(), Box<Problem>> {
         let end = self.at + word.len();
@@ -312,14 +324,13 @@ impl<'a, 's> Scanner<'a, 's> {
         Ok(())
     }
 
-    /// One level deeper. On entry the opening brace or bracket is here.
+    /// One level deeper. The opening brace or bracket is here, and stays.
     #[inline(always)]
     pub(crate) fn enter(&mut self) -> Result<(), Box<Problem>> {
         self.depth += 1;
         if self.depth > MAX_DEPTH && (!self.lenient || self.depth > 4 * MAX_DEPTH) {
             return Err(Box::new(Problem { code: Code::TooDeep, at: self.at, member: "", note: "" }));
         }
-        self.at += 1;
         Ok(())
     }
 
@@ -353,6 +364,7 @@ impl<'a, 's> Scanner<'a, 's> {
         mut element: impl FnMut(&mut Self) -> Result<(), Box<Problem>>,
     ) -> Result<usize, Box<Problem>> {
         self.enter()?;
+        self.at += 1;
         let mut count = 0;
         if self.next() != b']' {
             loop {
@@ -373,86 +385,19 @@ impl<'a, 's> Scanner<'a, 's> {
         self.enter()?;
         let first_seen = self.scratch.seen.len();
         let mut count = 0;
-        if self.next() != b'}' {
-            loop {
-                self.next();
-                let start = self.at + 1;
-                let name = self.name()?;
-                self.remember(start, name);
-                self.measure()?;
-                count += 1;
-                if !self.another_member()? {
-                    break;
-                }
-            }
+        let mut lead = b'{';
+        while self.another_member(lead)? {
+            lead = b',';
+            let start = self.at + 1;
+            let name = self.name()?;
+            self.remember(start, name);
+            self.measure()?;
+            count += 1;
         }
         self.distinct(first_seen, "")?;
         self.leave();
         Ok(count)
     }
-
-    /// Notes the name that begins at `start`.
-    pub(crate) fn remember(&mut self, start: usize, name: Text<'a>) {
-        if self.lenient {
-            return;
-        }
-        let end = start + name.escaped_bytes().len();
-        let hash = xxh3_64(name.decode(&mut self.scratch.decoded));
-        self.scratch.seen.push(SeenName { hash, start, end, escaped: name.has_escape() });
-    }
-
-    /// How many names are remembered: what [`Self::distinct`] wants to know at the end of the object.
-    #[inline(always)]
-    pub(crate) fn names_seen(&self) -> usize {
-        self.scratch.seen.len()
-    }
-
-    /// Checks that the names remembered since `first` differ, and forgets them.
-    #[inline(always)]
-    pub(crate) fn distinct(&mut self, first: usize, member: &'static str) -> Result<(), Box<Problem>> {
-        if self.scratch.seen.len() == first { Ok(()) } else { self.distinct_names(first, member) }
-    }
-
-    #[inline(never)]
-    fn distinct_names(&mut self, first: usize, member: &'static str) -> Result<(), Box<Problem>> {
-        let Some(names) = self.scratch.seen.get_mut(first..) else { return Ok(()) };
-        if names.len() > 1 {
-            // By hash, then by place, so that of two equal names the later one is told.
-            names.sort_unstable_by_key(|name| (name.hash, name.start));
-            let bytes = self.bytes;
-            let text = |name: &SeenName| {
-                Text::new(
-                    bytes.get(name.start..name.end).unwrap_or_default(),
-                    u8::from(name.escaped) * ESCAPED,
-                )
-            };
-            for (place, name) in names.iter().enumerate() {
-                let same_hash = names.iter().skip(place + 1).take_while(|other| other.hash == name.hash);
-                for other in same_hash {
-                    let (mut one, mut two) = (Vec::new(), Vec::new());
-                    if text(name).decode(&mut one) == text(other).decode(&mut two) {
-                        return Err(Box::new(Problem {
-                            code: Code::DuplicateMember,
-                            at: other.start,
-                            member,
-                            note: "",
-                        }));
-                    }
-                }
-            }
-        }
-        self.scratch.seen.truncate(first);
-        Ok(())
-    }
-}
-
-/// The marks of the bytes of a chunk before its byte `found`.
-#[inline(always)]
-fn marks_before(masks: Masks, found: u32) -> u8 {
-    let before = (1u32 << found) - 1;
-    (u8::from(masks.odd & before != 0) * ODD)
-        | (u8::from(masks.suspect & before != 0) * SUSPECT)
-        | (u8::from(masks.not_ascii & before != 0) * NOT_ASCII)
 }
 
 #[cfg(test)]

@@ -23,22 +23,73 @@ fn text(text: Text<'_>) -> &str {
 fn every_member_is_read() {
     let event = read(WHOLE).unwrap();
     let got: Vec<&str> = [
-        event.id, event.org_id, event.site_id, event.site, event.product, event.app.id, event.app.key, event.app.kind,
-        event.app.installation_id, event.app.environment, event.app.version, event.actor.acting_as,
-        event.actor.account_id, event.actor.credential, event.client.origin, event.client.evidence, event.client.ip,
-        event.client.user_agent, event.request.id, event.request.trace_id, event.request.method, event.request.path,
-        event.request.query, event.request.description, event.request.group,
+        event.id,
+        event.org_id,
+        event.site_id,
+        event.site,
+        event.product,
+        event.app.id,
+        event.app.key,
+        event.app.kind,
+        event.app.installation_id,
+        event.app.environment,
+        event.app.version,
+        event.actor.acting_as,
+        event.actor.account_id,
+        event.actor.credential,
+        event.client.origin,
+        event.client.evidence,
+        event.client.ip,
+        event.client.user_agent,
+        event.request.id,
+        event.request.trace_id,
+        event.request.method,
+        event.request.path,
+        event.request.query,
+        event.request.description,
+        event.request.group,
     ]
     .map(text)
     .to_vec();
-    assert_eq!(got, [
-        "e-1", "o-1", "s-1", "acme.example.net", "jira", "a-1", "com.vendor.sync", "connect", "i-1", "production",
-        "3.1.0", "app", "712020:1", "connect_jwt", "backend", "token_type", "203.0.113.7", "node/1.2", "r-1", "t-1",
-        "PUT", "/rest/api/3/issue/PROJ-1", "notifyUsers=false", "why", "g",
-    ]);
-    assert_eq!((event.kind, event.time_ms, event.request.bytes), (Kind::ApiCall, 1_795_335_330_123, Some(311)));
+    assert_eq!(
+        got,
+        [
+            "e-1",
+            "o-1",
+            "s-1",
+            "acme.example.net",
+            "jira",
+            "a-1",
+            "com.vendor.sync",
+            "connect",
+            "i-1",
+            "production",
+            "3.1.0",
+            "app",
+            "712020:1",
+            "connect_jwt",
+            "backend",
+            "token_type",
+            "203.0.113.7",
+            "node/1.2",
+            "r-1",
+            "t-1",
+            "PUT",
+            "/rest/api/3/issue/PROJ-1",
+            "notifyUsers=false",
+            "why",
+            "g",
+        ]
+    );
+    assert_eq!(
+        (event.kind, event.time_ms, event.request.bytes),
+        (Kind::ApiCall, 1_795_335_330_123, Some(311))
+    );
     let response = event.response;
-    assert_eq!((response.status, response.bytes, response.duration_us, response.rate_limit_remaining), (204, Some(0), Some(41_250), Some(912)));
+    assert_eq!(
+        (response.status, response.bytes, response.duration_us, response.rate_limit_remaining),
+        (204, Some(0), Some(41_250), Some(912))
+    );
     assert_eq!(text(event.time_text), "2026-11-22T08:15:30.123Z");
 }
 
@@ -86,7 +137,11 @@ fn what_is_missing() {
     assert_eq!(without("path", "x"), (Code::MissingMember, "request.path"));
     assert_eq!(code(r#"{"id":"","time":0,"org_id":"o"}"#), (Code::MissingMember, "id"));
     assert_eq!(code(r#"{"id":"1","time":null,"org_id":"o"}"#), (Code::MissingMember, "time"));
-    for (kind, member) in [("lifecycle", "lifecycle.event"), ("app_event", "app_event.name"), ("audit_event", "audit_event.action")] {
+    for (kind, member) in [
+        ("lifecycle", "lifecycle.event"),
+        ("app_event", "app_event.name"),
+        ("audit_event", "audit_event.action"),
+    ] {
         let text = format!(r#"{{"id":"1","kind":"{kind}","time":0,"org_id":"o"}}"#);
         assert_eq!(code(&text), (Code::MissingMember, member));
     }
@@ -115,8 +170,16 @@ fn what_is_of_the_wrong_type_or_value() {
     assert_eq!(with(r#""headers":{"#, r#""headers":5,"x":{"#), (Code::BadType, "request.headers"));
     assert_eq!(code("[]"), (Code::NotAnObject, ""));
     assert_eq!(code("5"), (Code::NotAnObject, ""));
-    assert_eq!(code(r#"{"id":"1","kind":"lifecycle","time":0,"org_id":"o","lifecycle":{"event":"exploded"}}"#), (Code::BadValue, "lifecycle.event"));
-    assert_eq!(code(r#"{"id":"1","kind":"lifecycle","time":0,"org_id":"o","lifecycle":{"event":"enabled","scopes_after":["a",1]}}"#), (Code::BadType, "lifecycle.scopes_after"));
+    assert_eq!(
+        code(r#"{"id":"1","kind":"lifecycle","time":0,"org_id":"o","lifecycle":{"event":"exploded"}}"#),
+        (Code::BadValue, "lifecycle.event")
+    );
+    assert_eq!(
+        code(
+            r#"{"id":"1","kind":"lifecycle","time":0,"org_id":"o","lifecycle":{"event":"enabled","scopes_after":["a",1]}}"#
+        ),
+        (Code::BadType, "lifecycle.scopes_after")
+    );
 }
 
 #[test]
@@ -152,7 +215,11 @@ fn a_large_event() {
 fn unknown_members_are_counted() {
     let mut scratch = Scratch::default();
     let mut event = RawEvent::default();
-    let text = WHOLE.replacen("{", r#"{"extra":{"deep":1},"zelda@example.org":1,"#, 1).replacen(r#""method""#, r#""verb":null,"method""#, 1);
+    let text = WHOLE.replacen("{", r#"{"extra":{"deep":1},"zelda@example.org":1,"#, 1).replacen(
+        r#""method""#,
+        r#""verb":null,"method""#,
+        1,
+    );
     Reader::new(&mut scratch).read(text.as_bytes(), &mut event).unwrap();
     assert_eq!(scratch.unknown.names().collect::<Vec<_>>(), [("extra", 1), ("*", 1), ("request.verb", 1)]);
 }
@@ -160,9 +227,15 @@ fn unknown_members_are_counted() {
 #[test]
 fn words_tell_where_and_never_what() {
     let problem = read(r#"{"id":"zelda","time":"zelda","org_id":"o"}"#).map(drop).unwrap_err();
-    assert_eq!(problem.words(0), "time: it must be RFC 3339, or a whole number of milliseconds since 1970, years 0 to 9999 (byte 22)");
+    assert_eq!(
+        problem.words(0),
+        "time: it must be RFC 3339, or a whole number of milliseconds since 1970, years 0 to 9999 (byte 22)"
+    );
     let problem = read(r#"{"id":"zelda" "time""#).map(drop).unwrap_err();
-    assert_eq!(problem.words(0), "the line is not valid JSON: a comma or a closing brace belongs here (byte 15)");
+    assert_eq!(
+        problem.words(0),
+        "the line is not valid JSON: a comma or a closing brace belongs here (byte 15)"
+    );
     let problem = read(r#"{"request":{"a":1,"a":1}}"#).map(drop).unwrap_err();
     assert_eq!(problem.reject(3, 0).message, "an object of the event has a member twice: request (byte 20)");
 }
@@ -213,7 +286,8 @@ proptest! {
 
 fn shuffle(value: &serde_json::Value, state: &mut u64) -> String {
     let serde_json::Value::Object(object) = value else { return value.to_string() };
-    let mut members: Vec<String> = object.iter().map(|(k, v)| format!("{k:?}:{}", shuffle(v, state))).collect();
+    let mut members: Vec<String> =
+        object.iter().map(|(k, v)| format!("{k:?}:{}", shuffle(v, state))).collect();
     for i in (1..members.len()).rev() {
         *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         members.swap(i, (*state >> 33) as usize % (i + 1));

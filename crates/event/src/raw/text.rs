@@ -8,19 +8,17 @@ pub struct Text<'a> {
     bytes: &'a [u8],
     /// Where the text begins in the event's source, if `opening` is not 0.
     at: u32,
-    /// The length of what stands right before it, `,"name":"`, if it stands there without white space; else 0.
+    /// The length of what stands right before it, `"name":"`, if it stands there without white space; else 0.
     opening: u8,
     marks: u8,
 }
 
 /// There is a backslash.
 pub(crate) const ESCAPED: u8 = 1;
-/// There is something outside `A-Z a-z 0-9 - . / : _`.
+/// There may be something outside `A-Z a-z 0-9 - . / : _`.
 pub(crate) const ODD: u8 = 2;
-/// There is a `J` or `T`.
+/// There may be a `J` or `T`.
 pub(crate) const SUSPECT: u8 = 4;
-/// There is a byte that is not ASCII.
-pub(crate) const NOT_ASCII: u8 = 8;
 
 impl<'a> Text<'a> {
     /// The text that stands for a value that was taken out.
@@ -30,16 +28,13 @@ impl<'a> Text<'a> {
         Self { bytes, at: 0, opening: 0, marks }
     }
 
-    /// Notes that the text begins at `at` of its source, and that `opening` bytes before it are the member's name as
-    /// a record has it.
+    /// A text that begins at `at` of its source, with `opening` bytes before it that are the member's name as a
+    /// record has it.
     #[inline(always)]
-    pub(crate) const fn placed(mut self, at: usize, opening: u8) -> Self {
+    pub(crate) const fn placed(bytes: &'a [u8], marks: u8, at: usize, opening: u8) -> Self {
         // Sources are shorter than 4 GiB; of a longer one the place is not used.
-        if at <= u32::MAX as usize {
-            self.at = at as u32;
-            self.opening = opening;
-        }
-        self
+        let fits = at <= u32::MAX as usize;
+        Self { bytes, at: at as u32, opening: if fits { opening } else { 0 }, marks }
     }
 
     /// The range of the source in which `opening` bytes of the member's name and the text with its quote stand as
@@ -77,19 +72,15 @@ impl<'a> Text<'a> {
         self.marks & ESCAPED != 0
     }
 
-    /// Whether it has only characters of `A-Z a-z 0-9 - . / : _`.
+    /// Whether it is known to have only characters of `A-Z a-z 0-9 - . / : _`. The scanner looks at the texts that
+    /// are kept as they are, not at all.
     #[must_use]
     pub const fn is_plain(&self) -> bool {
         self.marks & ODD == 0
     }
 
-    /// Whether it holds one of the letters `J` and `T`, without which no token shape is complete.
-    #[must_use]
-    pub const fn is_suspect(&self) -> bool {
-        self.marks & SUSPECT != 0
-    }
-
-    /// Plain and free of suspect letters: what can be kept without a second look.
+    /// Whether it is known to be plain and without the letters `J` and `T`, which every token shape has: it can be
+    /// kept without a second look.
     #[must_use]
     pub const fn is_harmless(&self) -> bool {
         self.marks & (ESCAPED | ODD | SUSPECT) == 0

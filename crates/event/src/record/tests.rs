@@ -6,14 +6,19 @@ use crate::raw::{Reader, Scratch};
 const RAW: &str = r#"{"id":"e-1","kind":"api_call","time":"2026-11-22T09:15:30.1234+01:00","org_id":"o-1","site_id":"s-1","site":"acme.example.net","product":"jira","app":{"id":"a-1","key":"com.vendor.sync","kind":"connect","installation_id":"i-1","environment":"production","version":"3.1.0"},"actor":{"acting_as":"app","account_id":"712020:1","credential":"connect_jwt"},"client":{"origin":"backend","evidence":"token_type","ip":"203.0.113.7","user_agent":"node/1.2"},"request":{"id":"r-1","trace_id":"t-1","method":"PUT","path":"/rest/api/3/issue/PROJ-1","query":"notifyUsers=false","bytes":311,"headers":{"x-audit-log-description":"why é","x-audit-log-group":"g"}},"response":{"status":204,"bytes":0,"duration_ms":41.25,"rate_limit_remaining":-1}}"#;
 
 fn with_tail(raw: &str, change: impl FnOnce(&mut Tail<'_>)) -> (String, usize) {
-    from_producer(raw, "gateway", change)
+    from(raw, AssertedBy::Platform, "gateway", change)
 }
 
-fn from_producer(raw: &str, producer: &str, change: impl FnOnce(&mut Tail<'_>)) -> (String, usize) {
+fn from(
+    raw: &str,
+    asserted_by: AssertedBy,
+    producer: &str,
+    change: impl FnOnce(&mut Tail<'_>),
+) -> (String, usize) {
     let mut scratch = Scratch::default();
     let mut event = RawEvent::default();
     Reader::new(&mut scratch).read(raw.as_bytes(), &mut event).unwrap();
-    let received_at = time::format_ms(1_795_335_331_000);
+    let origin = Origin::new("http", asserted_by, producer, "deny-1", 1_795_335_331_000);
     let mut tail = Tail {
         facts: &event,
         id_hash: None,
@@ -25,13 +30,9 @@ fn from_producer(raw: &str, producer: &str, change: impl FnOnce(&mut Tail<'_>)) 
         scopes_after: b"",
         object_id: None,
         attribution: Attribution::Declared,
-        source: "http",
-        asserted_by: AssertedBy::Platform,
+        origin: &origin,
         complete: true,
-        producer,
-        policy: "deny-1",
         replaced: 3,
-        received_at: &received_at,
     };
     change(&mut tail);
     let mut out = b"kept".to_vec();
@@ -44,21 +45,20 @@ fn from_producer(raw: &str, producer: &str, change: impl FnOnce(&mut Tail<'_>)) 
 fn an_api_call() {
     let (record, content) = with_tail(RAW, |_| {});
     insta::assert_snapshot!(record);
-    let tail = &record[head(41, None, false).as_bytes().len()..];
-    assert!(tail[content..].starts_with(",\"received_at\":"));
+    let from = head(41, None, false).as_bytes().len() + content;
+    assert!(record.as_bytes()[from..].starts_with(b",\"received_at\":"));
     serde_json::from_str::<serde_json::Value>(&record).unwrap();
 }
 
 #[test]
 fn a_bare_call() {
     let raw = r#"{"id":"e","time":0,"org_id":"o","request":{"method":"GET","path":"/"}}"#;
-    let (record, _) = with_tail(raw, |tail| {
+    let (record, _) = from(raw, AssertedBy::Vendor, "gateway", |tail| {
         tail.query = b"";
         tail.user_agent = b"";
         tail.attribution = Attribution::None;
         tail.complete = false;
         tail.time_mark = Some(TimeMark::Past);
-        tail.asserted_by = AssertedBy::Vendor;
     });
     insta::assert_snapshot!(record);
 }
@@ -75,17 +75,23 @@ fn the_other_kinds() {
         tail.time_mark = Some(TimeMark::Future);
     });
     let app_event = r#"{"id":"e","kind":"app_event","time":0,"org_id":"o","app_event":{"name":"settings.changed","object":{"type":"setting","id":"zelda","name":"Zelda"},"summary":"s","before":[1,2],"after":null}}"#;
-    let (app_event, _) = with_tail(app_event, |tail| {
+    let (app_event, _) = from(app_event, AssertedBy::Proxy, "gateway", |tail| {
         tail.object_id = Some(0xab);
         tail.path = b"";
         tail.query = b"";
-        tail.asserted_by = AssertedBy::Proxy;
         tail.attribution = Attribution::Rule;
     });
     let audit = r#"{"id":"e","kind":"audit_event","time":0,"org_id":"o","audit_event":{"action":"user_login","category":"c","context":[{}],"message":"abc"}}"#;
     let (audit, _) = with_tail(audit, |tail| tail.path = b"");
     assert!(!app_event.contains("Zelda") && !app_event.contains("zelda"));
     insta::assert_snapshot!([lifecycle, app_event, audit].join("\n"));
+}
+
+#[test]
+fn long_names_are_cut_between_characters() {
+    let raw = r#"{"id":"e","time":0,"org_id":"o","request":{"method":"GET","path":"/"}}"#;
+    let (record, _) = from(raw, AssertedBy::Platform, &format!("a{}", "é".repeat(30)), |_| {});
+    assert!(record.contains(&format!("\"producer\":\"a{}\"", "é".repeat(19))), "{record}");
 }
 
 #[test]
@@ -127,7 +133,7 @@ proptest! {
     #[test]
     fn texts_survive(id in "[!-~&&[^\"\\\\]]{1,40}", version in ".{1,40}", producer in "[a-z\"\\\\é]{1,20}") {
         let raw = serde_json::json!({"id": id, "time": 7, "org_id": "o", "app": {"version": version}, "request": {"method": "GET", "path": "/"}}).to_string();
-        let (record, _) = from_producer(&raw, &producer, |_| {});
+        let (record, _) = from(&raw, AssertedBy::Platform, &producer, |_| {});
         let value: serde_json::Value = serde_json::from_str(&record).unwrap();
         prop_assert_eq!(value["id"].as_str(), Some(id.as_str()));
         prop_assert_eq!(value["app"]["version"].as_str(), Some(version.as_str()));

@@ -9,7 +9,7 @@ fn names_are_unique_ascending_and_well_formed() {
     assert!(names.windows(2).all(|w| w[0] < w[1]), "{names:?}");
     for entry in REGISTRY {
         assert_eq!(entry.name.len(), 7, "{}", entry.name);
-        assert!(entry.name.starts_with("TW-") && entry.name[3..].bytes().all(|b| b.is_ascii_digit()));
+        assert!(entry.name.strip_prefix("TW-").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())));
         assert_eq!(Code::from_name(entry.name), Some(entry.code));
         assert_eq!(entry.code.entry(), *entry);
         assert!(!entry.meaning.ends_with('.'));

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashSet;
 use tokio::sync::oneshot;
+use xxhash_rust::xxh3::Xxh3;
 
-use super::core::{Action, Applying, Begun, Core, Timer, Wanted};
+use super::core::{Action, Applying, Beginning, Begun, Core, Timer, Wanted};
 use super::table::{Health, Lane, Place, SinkRow};
 use super::{Begin, SinkSpec, Target};
 use crate::clock::Moment;
@@ -35,7 +36,7 @@ impl Core {
                     self.change_sink(index, spec, now);
                 }
                 Some(index) => {
-                    // Other organisations are other lanes; what was settled is kept by partition.
+                    // Other organisations: the places are kept, by partition.
                     self.remove_sink(index, now);
                     self.add_sink(spec, &mut begin, &mut fresh, now);
                 }
@@ -43,19 +44,21 @@ impl Core {
             }
         }
         let mut asked = 0;
+        let number = self.number();
         for (partition, wanted) in (0u16..).zip(begin) {
             if !wanted.is_empty() {
                 asked += 1;
-                self.actions.push(Action::Begin(PartitionId(partition), wanted));
+                self.actions.push(Action::Begin(number, PartitionId(partition), wanted));
             }
         }
-        self.applying.push(Applying { begin: asked, lanes: fresh, reply });
+        self.applying.push(Applying { number, begin: asked, lanes: fresh, reply });
         self.finish_applying();
     }
 
     fn add_sink(&mut self, spec: SinkSpec, begin: &mut [Vec<Wanted>], fresh: &mut Vec<LaneId>, now: Moment) {
         let owner = self.ready.owner(spec.owner.as_ref());
-        let row = SinkRow::new(spec, owner);
+        let serial = self.number();
+        let row = SinkRow::new(spec, owner, serial);
         let (id, scope, first) = (row.id, row.spec.scope.clone(), row.spec.begin);
         let free =
             self.sinks.iter().position(Option::is_none).filter(|_| self.by_id.len() < self.sinks.len());
@@ -67,12 +70,17 @@ impl Core {
         }
         self.by_id.insert(id, index);
         for partition in self.partitions_of(&scope) {
-            if let Some(state) = self.recovered.remove(&(id, partition)) {
-                self.restore_lane(index, partition, state, now);
+            let known = self.recovered.get(&(id, partition)).map(|state| (state.scope, state.next_row));
+            if let Some((before, row)) = known {
+                if before == self.scope_in(&scope, partition) {
+                    self.restore_lane(index, partition, now);
+                } else if let Some(list) = begin.get_mut(usize::from(partition.0)) {
+                    list.push(Wanted { sink: id, scope: scope.clone(), from: Beginning::Known(row) });
+                }
             } else if first == Begin::Earliest {
                 fresh.push(self.new_lane(index, partition, Row(0), Starts::default(), now));
             } else if let Some(list) = begin.get_mut(usize::from(partition.0)) {
-                list.push(Wanted { sink: id, scope: scope.clone(), begin: first });
+                list.push(Wanted { sink: id, scope: scope.clone(), from: Beginning::New(first) });
             }
         }
     }
@@ -89,19 +97,25 @@ impl Core {
     }
 
     /// Where new lanes begin has been found.
-    pub(super) fn begun(&mut self, partition: PartitionId, begun: Vec<Begun>, now: Moment) {
+    pub(super) fn begun(&mut self, number: u64, partition: PartitionId, begun: Vec<Begun>, now: Moment) {
         let mut made = Vec::new();
         for lane in begun {
-            if let Some(index) = self.by_id.get(&lane.sink).copied() {
+            let index = self.by_id.get(&lane.sink).copied();
+            // A sink that went and came back while its beginning was looked for has been given one already.
+            if let Some(index) = index.filter(|index| !self.has_lane(*index, partition)) {
                 made.push(self.new_lane(index, partition, lane.row, lane.starts, now));
             }
         }
-        // The oldest request that still waits for this partition is the one that asked: they are answered in order.
-        if let Some(applying) = self.applying.iter_mut().find(|applying| applying.begin > 0) {
-            applying.begin -= 1;
+        if let Some(applying) = self.applying.iter_mut().find(|applying| applying.number == number) {
+            applying.begin = applying.begin.saturating_sub(1);
             applying.lanes.extend(made);
         }
         self.finish_applying();
+    }
+
+    fn has_lane(&self, sink: u32, partition: PartitionId) -> bool {
+        let lanes = self.sink(sink).map(|row| row.lanes.as_slice()).unwrap_or_default();
+        lanes.iter().filter_map(|index| self.lane(*index)).any(|lane| lane.partition == partition)
     }
 
     fn new_lane(
@@ -113,7 +127,11 @@ impl Core {
         now: Moment,
     ) -> LaneId {
         let id = self.lane_slot();
-        let ledger = Ledger::new(id, row, &[], Counts::default(), Vec::new());
+        // A lane whose organisations changed keeps its place and what it has still to tell; its counts begin anew.
+        let known =
+            self.sink(sink).map(|sink| sink.id).and_then(|sink| self.recovered.remove(&(sink, partition)));
+        let gaps = known.map(|state| state.gaps).unwrap_or_default();
+        let ledger = Ledger::new(id, row, &[], Counts::default(), gaps);
         self.put_lane(Lane::new(sink, partition, ledger, starts, row, now.instant), now);
         self.mark_dirty(id.index, now);
         // At once: until this is durable, a crash would let the sink begin later than it was promised.
@@ -121,18 +139,31 @@ impl Core {
         id
     }
 
-    fn restore_lane(&mut self, sink: u32, partition: PartitionId, state: LaneState, now: Moment) {
+    fn restore_lane(&mut self, sink: u32, partition: PartitionId, now: Moment) {
+        let Some(row) = self.sink(sink) else { return };
+        let plan_epoch = row.spec.plan_epoch;
+        let Some(state) = self.recovered.remove(&(row.id, partition)) else { return };
         let id = self.lane_slot();
         let ledger = Ledger::new(id, state.next_row, &state.resolved, state.counts, state.gaps);
         let starts_recorded = state.starts.is_some();
         let starts = Starts::new(&state.starts.unwrap_or_default());
         let mut lane = Lane::new(sink, partition, ledger, starts, state.start_row, now.instant);
         lane.starts_recorded = starts_recorded;
-        let plan_changed = self.sink(sink).is_some_and(|row| row.spec.plan_epoch != state.plan_epoch);
         self.put_lane(lane, now);
-        if state.removed || plan_changed {
+        if state.removed || plan_epoch != state.plan_epoch {
             self.mark_dirty(id.index, now);
         }
+    }
+
+    /// Hash of the organisations of `scope` that live in the partition; 0 for all.
+    fn scope_in(&self, scope: &Scope, partition: PartitionId) -> u64 {
+        let Scope::Orgs(orgs) = scope else { return 0 };
+        let mut hash = Xxh3::new();
+        for org in orgs.iter().filter(|org| self.directory.partition_of(org.as_str()) == partition) {
+            hash.update(org.as_str().as_bytes());
+            hash.update(b"\n");
+        }
+        hash.digest()
     }
 
     fn lane_slot(&mut self) -> LaneId {
@@ -154,6 +185,10 @@ impl Core {
         let (index, sink, partition) = (lane.id().index, lane.sink, lane.partition);
         if let Some(slot) = self.lanes.get_mut(index as usize) {
             *slot = Some(lane);
+        }
+        let scope = self.sink(sink).map_or(0, |row| self.scope_in(&row.spec.scope, partition));
+        if let Some(lane) = self.lane_mut(index) {
+            lane.scope = scope;
         }
         let Some(row) = self.sink_mut(sink) else { return };
         row.lanes.push(index);

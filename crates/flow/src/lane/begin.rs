@@ -6,7 +6,7 @@ use std::time::Duration;
 use event::OrgId;
 
 use super::Begin;
-use super::core::{Begun, Wanted};
+use super::core::{Beginning, Begun, Wanted};
 use crate::clock::{Clock, UnixMillis};
 use crate::lane_starts::Starts;
 use crate::log::{LogBackend, Scope};
@@ -39,22 +39,22 @@ pub(super) async fn find(
 }
 
 fn begin(log: &Arc<dyn LogBackend>, partition: PartitionId, wanted: Wanted, stamps: &Stamps) -> Begun {
-    let Wanted { sink, scope, begin } = wanted;
-    let (row, seqs) = match begin {
-        Begin::Earliest => (Row(0), Vec::new()),
-        Begin::End => (stamps.end, seqs_at_end(&scope, stamps)),
-        Begin::Time(time) => {
-            let row = row_at(log, partition, time, stamps.end);
-            let mut seqs = seqs_at_end(&scope, stamps);
-            for (org, seq) in &mut seqs {
-                // Seqs are dense: its records from `row` on are the last ones.
-                let one = Scope::one(org.clone());
-                seq.0 = seq.0.saturating_sub(extent_between(log, partition, &one, row, stamps.end).rows);
-            }
-            seqs.retain(|(_, seq)| seq.0 > 0);
-            (row, seqs)
-        }
+    let Wanted { sink, scope, from } = wanted;
+    let row = match from {
+        Beginning::New(Begin::Earliest) => Row(0),
+        Beginning::New(Begin::End) => stamps.end,
+        Beginning::New(Begin::Time(time)) => row_at(log, partition, time, stamps.end),
+        Beginning::Known(row) => row,
     };
+    let mut seqs = if row == Row(0) { Vec::new() } else { seqs_at_end(&scope, stamps) };
+    if row < stamps.end {
+        for (org, seq) in &mut seqs {
+            // Seqs are dense: its records from `row` on are the last ones.
+            let one = Scope::one(org.clone());
+            seq.0 = seq.0.saturating_sub(extent_between(log, partition, &one, row, stamps.end).rows);
+        }
+    }
+    seqs.retain(|(_, seq)| seq.0 > 0);
     Begun { sink, row, starts: Starts::new(&seqs) }
 }
 

@@ -24,7 +24,10 @@ use crate::units::{PartitionId, Row};
 
 /// What happened.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "the large ones are the usual ones: a box would cost each delivery")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large ones are the usual ones: a box would cost each delivery"
+)]
 pub(crate) enum Event {
     /// An attempt came back from its sink.
     Ended(Attempt),
@@ -37,7 +40,7 @@ pub(crate) enum Event {
     /// Lane states are durable, or not.
     Recorded(PartitionId, Result<(), AppendFault>),
     /// Where new lanes begin.
-    Begun(PartitionId, Vec<Begun>),
+    Begun(u64, PartitionId, Vec<Begun>),
 }
 
 /// Where one new lane begins.
@@ -53,11 +56,23 @@ pub(crate) struct Begun {
 pub(crate) struct Wanted {
     pub(super) sink: SinkId,
     pub(super) scope: Scope,
-    pub(super) begin: Begin,
+    pub(super) from: Beginning,
+}
+
+/// From where on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Beginning {
+    /// As a new sink is configured to.
+    New(Begin),
+    /// From this row on: the lane is known, but was about other organisations.
+    Known(Row),
 }
 
 /// What to do.
-#[allow(clippy::large_enum_variant, reason = "the large ones are the usual ones: a box would cost each delivery")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large ones are the usual ones: a box would cost each delivery"
+)]
 pub(crate) enum Action {
     /// Run an attempt; its outcome comes back as [`Event::Ended`].
     Deliver(Arc<dyn Sink>, Delivery),
@@ -69,13 +84,15 @@ pub(crate) enum Action {
     Measure(LaneId, PartitionId, Scope, Row),
     /// Write lane states.
     Record(PartitionId, LaneStates),
-    /// Find where new lanes begin.
-    Begin(PartitionId, Vec<Wanted>),
+    /// Find where new lanes begin, for the change of this number.
+    Begin(u64, PartitionId, Vec<Wanted>),
 }
 
 /// A change of the set of sinks that waits for its lanes to be recorded.
 #[derive(Debug)]
 pub(super) struct Applying {
+    pub(super) number: u64,
+    /// Partitions in which beginnings are still looked for.
     pub(super) begin: u32,
     pub(super) lanes: Vec<LaneId>,
     pub(super) reply: tokio::sync::oneshot::Sender<()>,
@@ -148,6 +165,7 @@ pub(crate) struct Core {
     pub(super) generations: Vec<u32>,
     pub(super) free_lanes: Vec<u32>,
     pub(super) flights: FxHashMap<u64, Flight>,
+    /// For tickets, rows of sinks and changes of the set of sinks.
     pub(super) next_number: u64,
     /// Attempts that are not old yet, oldest first.
     pub(super) young: VecDeque<(Instant, u64)>,
@@ -261,13 +279,11 @@ impl Core {
     /// New rows for a lane, the first of them at `first`.
     fn touch(&mut self, index: u32, first: Option<Row>, now: Moment) {
         if let Some(lane) = self.lane_mut(index) {
-            if lane.caught_up {
-                lane.caught_up = false;
-                // Nothing of these organisations lies between what it has read and the first new row: a lane that was
-                // idle for days starts in the tail.
-                if let Some(committable) = first.and_then(|row| lane.ledger.passed(row)) {
-                    lane.commit(&committable);
-                }
+            let was_caught_up = std::mem::replace(&mut lane.caught_up, false);
+            // Nothing of these organisations lies between what it has read and the first new row: a lane that was idle
+            // for days starts in the tail.
+            if let Some(row) = first.filter(|_| was_caught_up) {
+                self.pass(index, row, now);
             }
             self.offer(index, now);
         }
@@ -280,7 +296,7 @@ impl Core {
             Event::Read(lane, result) => self.read_done(lane, result, now),
             Event::Measured(lane, result) => self.measured(lane, result, now),
             Event::Recorded(partition, result) => self.recorded(partition, result, now),
-            Event::Begun(partition, begun) => self.begun(partition, begun, now),
+            Event::Begun(number, partition, begun) => self.begun(number, partition, begun, now),
         }
     }
 
@@ -336,6 +352,25 @@ impl Core {
         }
         let standing = Standing { lane: index, stamp: lane.stamp };
         self.ready.push(sink.owner, standing, in_front);
+    }
+
+    /// Rows before `row` hold nothing for the lane. That alone is not worth recording, but for ranges that were settled
+    /// ahead and lie in the prefix now.
+    pub(super) fn pass(&mut self, index: u32, row: Row, now: Moment) {
+        let Some(lane) = self.lane_mut(index) else { return };
+        let had_tiles = lane.ledger.has_tiles();
+        if let Some(committable) = lane.ledger.passed(row) {
+            lane.commit(&committable);
+            if had_tiles && !lane.ledger.has_tiles() {
+                self.mark_dirty(index, now);
+            }
+        }
+    }
+
+    /// A number that was not given before.
+    pub(super) fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
     }
 
     /// Sends a lane to the journal for something.

@@ -52,10 +52,13 @@ impl Core {
         let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else { return };
         let one_org = matches!(&sink.spec.scope, Scope::Orgs(orgs) if orgs.len() == 1);
         let (expired, lost) = (lane.ledger.counts().expired, lane.ledger.counts().lost);
-        let committable = lane.ledger.close_gap(measured, reason, lane.starts.total(), before_measured, one_org);
+        let committable =
+            lane.ledger.close_gap(measured, reason, lane.starts.total(), before_measured, one_org);
         if let Some(committable) = &committable {
             lane.commit(committable);
         }
+        // A range that waited to be sent again may reach beyond the gap: the rest of it is cut anew.
+        lane.caught_up = false;
         let counts = lane.ledger.counts();
         let records = (counts.expired - expired) + (counts.lost - lost);
         if records > 0 {
@@ -67,8 +70,7 @@ impl Core {
 
     /// Sends the lane's first gap as a record of its own.
     pub(super) fn tell_gap(&mut self, index: u32, now: Moment) {
-        let number = self.next_number;
-        self.next_number += 1;
+        let number = self.number();
         let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else { return };
         let Some(gap) = lane.ledger.untold_gap().copied() else { return };

@@ -63,7 +63,7 @@ impl Core {
         }
         sink.fail(now.wall, cause);
         self.timers.push(Reverse((until, Timer::Sink(flight.sink))));
-        self.give_memory_back(flight.sink);
+        self.classify(flight.sink);
     }
 
     /// The far end needs a person.
@@ -78,7 +78,7 @@ impl Core {
         sink.health = Health::Blocked { until, probing: false };
         sink.fail(now.wall, cause);
         self.timers.push(Reverse((until, Timer::Sink(index))));
-        self.give_memory_back(index);
+        self.classify(index);
     }
 
     /// Something to show that does not change the sink's health.
@@ -94,14 +94,6 @@ impl Core {
         self.classify(index);
     }
 
-    /// A sink that is left alone holds ranges, not buffers.
-    fn give_memory_back(&mut self, index: u32) {
-        self.classify(index);
-        for lane in self.sink(index).map(|sink| sink.lanes.clone()).unwrap_or_default() {
-            self.drop_stash(lane);
-        }
-    }
-
     /// Decides to which half of the memory a sink belongs.
     pub(super) fn classify(&mut self, index: u32) {
         let Some(sink) = self.sinks.get_mut(index as usize).and_then(Option::as_mut) else { return };
@@ -109,6 +101,12 @@ impl Core {
         if troubled != sink.troubled {
             sink.troubled = troubled;
             self.memory.reclassify(sink.charged, troubled);
+            if troubled {
+                // It holds ranges from now on, not buffers.
+                for lane in sink.lanes.clone() {
+                    self.drop_stash(lane);
+                }
+            }
         }
     }
 
@@ -121,8 +119,8 @@ impl Core {
             self.young.pop_front();
             let Some(flight) = self.flights.get_mut(&number) else { continue };
             flight.is_old = true;
-            let (sink, id) = (flight.sink, flight.sink_id);
-            if let Some(row) = self.sink_mut(sink).filter(|row| row.id == id) {
+            let (sink, serial) = (flight.sink, flight.serial);
+            if let Some(row) = self.sink_mut(sink).filter(|row| row.serial == serial) {
                 row.old = row.old.saturating_add(1);
                 self.classify(sink);
             }

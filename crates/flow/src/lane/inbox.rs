@@ -10,6 +10,9 @@ use rustc_hash::FxHashMap;
 
 use super::core::Event;
 use crate::block::Block;
+use crate::local::Observer;
+use crate::partition::OwnerFault;
+use crate::segment::Expired;
 use crate::sink::{Abandon, TicketId};
 use crate::units::{PartitionId, Row};
 
@@ -85,6 +88,38 @@ impl Notify {
             marks.expired = marks.expired.max(end);
         }
         self.0.signal_marks();
+    }
+}
+
+/// Forwards what the owners of a [`crate::local::LocalLog`] do; `failed` is the process's own.
+pub struct LogObserver<F> {
+    notify: Notify,
+    failed: F,
+}
+
+impl<F> std::fmt::Debug for LogObserver<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LogObserver")
+    }
+}
+
+impl<F: Fn(&OwnerFault) + Send + Sync + 'static> LogObserver<F> {
+    /// `failed` is called when an owner cannot go on: the process must stop.
+    #[must_use]
+    pub fn new(notify: Notify, failed: F) -> Arc<Self> {
+        Arc::new(Self { notify, failed })
+    }
+}
+
+impl<F: Fn(&OwnerFault) + Send + Sync + 'static> Observer for LogObserver<F> {
+    fn appended(&self, partition: PartitionId, block: &Arc<Block>) {
+        self.notify.appended(partition, block);
+    }
+    fn expired(&self, partition: PartitionId, expired: Expired) {
+        self.notify.expired(partition, expired.rows.end);
+    }
+    fn failed(&self, fault: &OwnerFault) {
+        (self.failed)(fault);
     }
 }
 

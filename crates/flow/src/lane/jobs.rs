@@ -13,7 +13,12 @@ use crate::units::Row;
 
 impl Core {
     pub(super) fn start_jobs(&mut self) {
-        while !self.closing && self.running_jobs < self.settings.reads.max(1) {
+        /// Jobs that one turn looks at, at most: those for which there is no memory wait at the end of the queue.
+        const LOOKS: usize = 64;
+        for _ in 0..LOOKS.min(self.jobs.len()) {
+            if self.closing || self.running_jobs >= self.settings.reads.max(1) {
+                return;
+            }
             let Some(index) = self.jobs.pop_front() else { return };
             let Some(lane) = self.lanes.get(index as usize).and_then(Option::as_ref) else { continue };
             let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else { continue };
@@ -21,6 +26,12 @@ impl Core {
             let action = match lane.job.filter(|_| lane.place == Place::Job) {
                 None => continue,
                 Some(Job::Read { from, max_bytes }) => {
+                    let room = self.memory.room(sink.troubled);
+                    if room == 0 && !self.memory.is_idle(sink.troubled) {
+                        self.jobs.push_back(index);
+                        continue;
+                    }
+                    let max_bytes = max_bytes.min(room.max(1));
                     Action::Read(id, ReadSpec { partition, from, scope, max_bytes })
                 }
                 Some(Job::Measure { measured, .. }) => Action::Measure(id, partition, scope, measured),
@@ -78,10 +89,8 @@ impl Core {
         let is_waiting = lane.ledger.first_waiting().is_some();
         if pieces.is_empty() && !is_waiting && lane.stash.is_none() {
             // Only other organisations' rows were passed.
-            if lane.ledger.scan() == from
-                && let Some(committable) = lane.ledger.passed(next)
-            {
-                lane.commit(&committable);
+            if lane.ledger.scan() == from {
+                self.pass(index, next, now);
             }
             return;
         }
@@ -143,7 +152,8 @@ impl Core {
         match result {
             Ok(before_measured) => {
                 // Attempts may have ended meanwhile: then what is to be counted is another range.
-                let is_still_so = self.lane(id.index).is_some_and(|lane| lane.ledger.gap_end(end) == measured);
+                let is_still_so =
+                    self.lane(id.index).is_some_and(|lane| lane.ledger.gap_end(end) == measured);
                 if is_still_so {
                     self.close_gap(id.index, measured, reason, before_measured, now);
                 } else {

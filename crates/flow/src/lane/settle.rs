@@ -43,7 +43,7 @@ impl Core {
             }
             None => self.counters.refused_verdicts += 1,
         }
-        if self.sink(flight.sink).is_some_and(|sink| sink.id == flight.sink_id) {
+        if self.sink(flight.sink).is_some_and(|sink| sink.serial == flight.serial) {
             self.judge(&flight, verdict, records, now);
         }
         fail::fail_point!("lane::settle::after");
@@ -84,7 +84,7 @@ impl Core {
         {
             tracing::debug!(%refused, "an abandoned attempt is of no lane");
         }
-        if self.sink(flight.sink).is_some_and(|sink| sink.id == flight.sink_id) {
+        if self.sink(flight.sink).is_some_and(|sink| sink.serial == flight.serial) {
             let cause = Cause {
                 what: "the delivery ended without a verdict: it panicked or was dropped".to_owned(),
                 remedy:
@@ -104,7 +104,7 @@ impl Core {
             return None;
         }
         let flight = self.flights.remove(&ticket.number)?;
-        let is_current = self.sink(flight.sink).is_some_and(|sink| sink.id == flight.sink_id);
+        let is_current = self.sink(flight.sink).is_some_and(|sink| sink.serial == flight.serial);
         if !is_current {
             self.memory.release(flight.charged, false);
             return Some(flight);
@@ -139,8 +139,8 @@ impl Core {
         let number = unconfirmed.delivery.ticket.id.number;
         // A delivery that is not under way is dropped here, which says so to nobody who waits for it.
         let Some(flight) = self.flights.get(&number) else { return };
-        let (sink, id) = (flight.sink, flight.sink_id);
-        if let Some(row) = self.sink_mut(sink).filter(|row| row.id == id) {
+        let (sink, serial) = (flight.sink, flight.serial);
+        if let Some(row) = self.sink_mut(sink).filter(|row| row.serial == serial) {
             let due = now.instant + unconfirmed.ask_after;
             row.unconfirmed.push((due, unconfirmed));
             self.timers.push(Reverse((due, Timer::Confirm(sink))));

@@ -13,7 +13,7 @@ use super::table::{Admission, Flight, Job, Place};
 use crate::clock::Moment;
 use crate::log::{GapReason, ReadSpec, Slice};
 use crate::memory::charge_for;
-use crate::sink::{BatchShape, Delivery, Rows, Ticket, TicketId};
+use crate::sink::{Delivery, Rows, Ticket, TicketId};
 use crate::units::{PartitionId, Row, RowRange};
 
 /// Deliveries that one turn starts, at most: then the engine looks at what happened meanwhile.
@@ -44,6 +44,13 @@ enum Gathered {
 impl Core {
     pub(super) fn start_ready(&mut self, now: Moment) {
         self.collect_overdue(now);
+        while self.memory.is_idle(true)
+            && let Some(index) = self.troubled.pop_front()
+        {
+            if self.lane(index).is_some_and(|lane| lane.place == Place::Troubled) {
+                self.make_ready(index, false);
+            }
+        }
         self.starved = false;
         if self.closing {
             return;
@@ -137,29 +144,49 @@ impl Core {
         let needed = waiting.map_or(least, |waiting| waiting.bytes as usize);
         let stashed = lane.stash.as_ref().map_or(0, |stash| stash.charged);
         if room.saturating_add(stashed) < needed && !self.memory.is_idle(is_troubled) {
-            if is_troubled && self.memory.room(false) >= needed {
+            if self.flights.is_empty() {
+                // Nothing will end and give memory back: what others have read ahead has to go.
+                self.drop_other_stashes(index);
+            } else if is_troubled && self.memory.room(false) >= needed {
                 self.set_place(index, Place::Troubled);
                 self.troubled.push_back(index);
                 return Turn::Done;
+            } else {
+                return Turn::NoMemory;
             }
-            return Turn::NoMemory;
         }
+        let Some(lane) = self.lane(index) else { return Turn::Done };
         let room = room.saturating_add(stashed).max(needed);
         let (from, limit) = match waiting {
             Some(waiting) => (waiting.rows.start, Limit::all_before(waiting.rows.end)),
             None => (lane.ledger.scan(), Limit::of(&shape, room, lane.ledger.scan_end())),
         };
         match self.gather(index, from, limit, waiting.is_some()) {
-            Gathered::OnDisk(row) => self.read_from_disk(index, row, &shape),
+            Gathered::OnDisk(row) => self.read_from_disk(
+                index,
+                row,
+                waiting.map_or(shape.max_bytes, |waiting| waiting.bytes as usize),
+            ),
             Gathered::Gap(rows, reason) => self.find_gap(index, rows.end, reason),
             Gathered::Nothing { next, caught_up } => {
                 self.found_nothing(index, waiting.map(|w| w.rows), next, caught_up, now)
+            }
+            Gathered::Records { next, .. } if waiting.is_some_and(|waiting| next < waiting.rows.end) => {
+                self.found_nothing(index, waiting.map(|waiting| waiting.rows), next, false, now);
             }
             Gathered::Records { cut, next, caught_up } => {
                 self.send(index, cut, waiting.is_some(), next, caught_up, now);
             }
         }
         Turn::Done
+    }
+
+    fn drop_other_stashes(&mut self, index: u32) {
+        for other in 0..u32::try_from(self.lanes.len()).unwrap_or(u32::MAX) {
+            if other != index {
+                self.drop_stash(other);
+            }
+        }
     }
 
     fn set_place(&mut self, index: u32, place: Place) {
@@ -189,11 +216,11 @@ impl Core {
     ) {
         let Some(lane) = self.lane_mut(index) else { return };
         if let Some(rows) = waiting {
-            // What was cut before is there no more: only a change of what the lane is about can do that.
+            // A part of what was cut before is there no more: it is cut anew, and what is missing shows as a gap.
             tracing::warn!(
                 start = rows.start.0,
                 end = rows.end.0,
-                "records to send again are no longer the lane's"
+                "a range to send again has changed; it is cut anew"
             );
             let id = lane.id();
             lane.ledger.renew(id);
@@ -201,9 +228,7 @@ impl Core {
         } else {
             lane.caught_up = caught_up;
             lane.behind &= !caught_up;
-            if let Some(committable) = lane.ledger.passed(next) {
-                lane.commit(&committable);
-            }
+            self.pass(index, next, now);
         }
         self.offer(index, now);
     }
@@ -238,6 +263,7 @@ impl Core {
                 Some(Slice::Gap { rows, reason }) if cut.is_empty() => return Gathered::Gap(rows, reason),
                 Some(Slice::Gap { .. }) => return finish(cut, at, false),
                 Some(Slice::Rows { pieces, next }) => {
+                    cut.pieces.reserve(pieces.len());
                     for piece in &pieces {
                         if let Fed::Full(row) = cut.feed(piece, at) {
                             return finish(cut, row, false);
@@ -271,30 +297,40 @@ impl Core {
             self.drop_stash(index);
             return None;
         }
+        let sink = lane.sink;
         let stash = lane.stash.as_mut()?;
+        let (mut full, mut freed) = (None, 0);
         while let Some(piece) = stash.pieces.front() {
             if let Fed::Full(row) = cut.feed(piece, *at) {
                 stash.from = row;
-                return Some(row);
+                full = Some(row);
+                break;
             }
+            freed += piece.block.memory();
             stash.pieces.pop_front();
         }
-        *at = stash.next;
+        freed = freed.min(stash.charged);
+        stash.charged -= freed;
+        let next = stash.next;
+        self.let_go(sink, freed);
+        if full.is_some() {
+            return full;
+        }
+        *at = next;
         self.drop_stash(index);
         None
     }
 
-    fn read_from_disk(&mut self, index: u32, from: Row, shape: &BatchShape) {
+    fn read_from_disk(&mut self, index: u32, from: Row, bytes: usize) {
         const MOST: usize = 4 << 20;
         if let Some(lane) = self.lane_mut(index) {
             lane.behind = true;
         }
-        self.queue_job(index, Job::Read { from, max_bytes: shape.max_bytes.clamp(LEAST_ROOM, MOST) });
+        self.queue_job(index, Job::Read { from, max_bytes: bytes.clamp(1, MOST) });
     }
 
     fn send(&mut self, index: u32, cut: Cut, is_retry: bool, next: Row, caught_up: bool, now: Moment) {
-        let number = self.next_number;
-        self.next_number += 1;
+        let number = self.number();
         let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let Some(sink) = self.sinks.get_mut(lane.sink as usize).and_then(Option::as_mut) else { return };
         let (ticket, attempt) = if is_retry {
@@ -311,6 +347,10 @@ impl Core {
         let delivery_id =
             delivery_id(self.settings.journal_id, sink, lane.partition, false, cut.first, cut.last);
         let rows = Rows::of_records(cut.pieces, std::sync::Arc::clone(&lane.starts), cut.bytes);
+        if sink.troubled {
+            // Who knows how long this attempt takes: what it does not carry is read again when it is needed.
+            self.drop_stash(index);
+        }
         self.launch(index, rows, ticket, delivery_id, attempt, now);
     }
 
@@ -334,7 +374,7 @@ impl Core {
         let flight = Flight {
             lane: ticket.lane,
             sink: sink_index,
-            sink_id: sink.id,
+            serial: sink.serial,
             charged,
             started: now.instant,
             is_probe: sink.begin_probe(),
@@ -349,7 +389,8 @@ impl Core {
         let home: std::sync::Arc<dyn crate::sink::Abandon> =
             std::sync::Arc::<super::inbox::Shared>::clone(&self.shared);
         let ticket = Ticket { id: ticket, home: Some(home) };
-        let delivery = Delivery { rows, ticket, delivery_id, partition, attempt };
+        let started = now.instant;
+        let delivery = Delivery { rows, ticket, delivery_id, partition, attempt, started };
         self.actions.push(Action::Deliver(target, delivery));
         self.offer(index, now);
     }

@@ -22,6 +22,8 @@ pub(super) struct Lane {
     pub(super) ledger: Ledger,
     pub(super) starts: Arc<Starts>,
     pub(super) start_row: Row,
+    /// Hash of the organisations that it is about.
+    pub(super) scope: u64,
     /// What is recorded as the restart point: moved only by a [`Committable`].
     next_row: Row,
     /// The restart point in the last state that was sent to be recorded.
@@ -90,6 +92,7 @@ impl Lane {
             ledger,
             starts: Arc::new(starts),
             start_row,
+            scope: 0,
             stash: None,
             job: None,
             place: Place::Idle,
@@ -147,7 +150,7 @@ impl Lane {
     pub(super) fn state(&self, sink: &SinkRow) -> LaneState {
         LaneState {
             sink: sink.id,
-            label: sink.label.clone(),
+            label: Arc::clone(&sink.label),
             next_row: self.next_row,
             resolved: self.ledger.ahead().filter(|resolved| resolved.rows.start >= self.next_row).collect(),
             start_row: self.start_row,
@@ -155,6 +158,7 @@ impl Lane {
             starts: (!self.starts_recorded).then(|| self.starts.list()),
             gaps: self.ledger.gaps().to_vec(),
             plan_epoch: sink.spec.plan_epoch,
+            scope: self.scope,
             removed: false,
         }
     }
@@ -164,7 +168,8 @@ impl Lane {
 #[derive(Debug)]
 pub(super) struct SinkRow {
     pub(super) id: SinkId,
-    pub(super) label: String,
+    pub(super) serial: u64,
+    pub(super) label: Arc<str>,
     pub(super) spec: SinkSpec,
     pub(super) lanes: Vec<u32>,
     /// Its owner's number in the queue.
@@ -217,10 +222,11 @@ pub(super) enum Admission {
 }
 
 impl SinkRow {
-    pub(super) fn new(spec: SinkSpec, owner: u32) -> Self {
+    pub(super) fn new(spec: SinkSpec, owner: u32, serial: u64) -> Self {
         Self {
             id: spec.id(),
-            label: spec.label(),
+            serial,
+            label: spec.label().into(),
             spec,
             lanes: Vec::new(),
             owner,
@@ -278,7 +284,8 @@ impl SinkRow {
 pub(super) struct Flight {
     pub(super) lane: LaneId,
     pub(super) sink: u32,
-    pub(super) sink_id: SinkId,
+    /// Of the sink's row: a sink that was removed and came back is another row.
+    pub(super) serial: u64,
     pub(super) charged: usize,
     pub(super) started: Instant,
     pub(super) is_probe: bool,

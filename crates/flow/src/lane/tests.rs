@@ -52,7 +52,6 @@ pub(super) struct Seen {
     at: Moment,
     id: String,
     attempt: u32,
-    partition: PartitionId,
     records: Vec<Got>,
 }
 
@@ -98,7 +97,13 @@ impl Scripted {
 
     /// The accepted seqs of an organisation, in order of acceptance.
     fn seqs(&self, org: &str) -> Vec<u64> {
-        self.accepted.lock().iter().filter(|got| got.org == org).filter_map(|got| got.seq).map(|seq| seq.0).collect()
+        self.accepted
+            .lock()
+            .iter()
+            .filter(|got| got.org == org)
+            .filter_map(|got| got.seq)
+            .map(|seq| seq.0)
+            .collect()
     }
 }
 
@@ -124,7 +129,6 @@ impl Sink for Scripted {
                 at: self.clock.now(),
                 id: delivery.delivery_id(),
                 attempt: delivery.attempt(),
-                partition: delivery.partition(),
                 records,
             };
             self.seen.lock().push(seen.clone());
@@ -194,7 +198,8 @@ impl Machine {
         let (notify, inbox) = inbox(PARTITIONS);
         let (log, recovered) = MemoryLog::open(&disk, &directory, notify, &clock, tail_bytes).unwrap();
         let backend: Arc<dyn crate::log::LogBackend> = Arc::<MemoryLog>::clone(&log);
-        let (engine, lanes) = Engine::new(backend, directory, clock.clone(), settings.clone(), inbox, recovered);
+        let (engine, lanes) =
+            Engine::new(backend, directory, clock.clone(), settings.clone(), inbox, recovered);
         let task = tokio::spawn(engine.run());
         Self { disk, clock, settings, tail_bytes, log, lanes, task }
     }

@@ -41,11 +41,18 @@ impl Ledger {
         if measured <= start {
             return None;
         }
-        let before_start = (begin + self.counts.settled()).saturating_sub(self.ahead_records());
+        let settled = begin + self.counts.settled();
+        // Of a lane's records the first ones are settled, but for what is open: so this is the seq at the prefix.
+        let first_seq = settled.saturating_sub(self.ahead_records());
         self.recut(|tile| tile.rows.start < measured && tile.state != TileState::InFlight);
-        let kept: u64 =
-            self.tiles.iter().filter(|tile| tile.rows.end <= measured).map(|tile| u64::from(tile.records)).sum();
-        let count = before_measured.saturating_sub(before_start).saturating_sub(kept);
+        let records = |which: &dyn Fn(&&Tile) -> bool| -> u64 {
+            self.tiles.iter().filter(which).map(|tile| u64::from(tile.records)).sum()
+        };
+        let settled_behind = records(&|tile| tile.state == TileState::Resolved && tile.rows.end > measured);
+        let under_way = records(&|tile| tile.state == TileState::InFlight && tile.rows.end <= measured);
+        let count =
+            before_measured.saturating_sub(settled.saturating_sub(settled_behind)).saturating_sub(under_way);
+        let is_exact = is_one_org && !self.is_blurred;
         self.resolve_holes(start, measured, count);
         self.scan = self.scan.max(measured);
         self.skip_tiles();
@@ -54,14 +61,14 @@ impl Ledger {
                 GapReason::Retention => self.counts.expired += count,
                 GapReason::Corruption => self.counts.lost += count,
             }
-            let seqs = is_one_org.then_some((Seq(before_start), Seq(before_measured.saturating_sub(1))));
+            let seqs = is_exact.then_some((Seq(first_seq), Seq(before_measured.saturating_sub(1))));
             self.add_gap(OpenGap { rows: RowRange { start, end: measured }, seqs, count, reason });
         }
         self.settle_prefix()
     }
 
-    /// Lays settled tiles over what is in no tile. Which of the holes the `count` records were in is not known, and does
-    /// not matter: the holes are settled together.
+    /// Lays settled tiles over what is in no tile. In which of several holes the `count` records were is not known: the sum
+    /// is right, but what lies before the prefix is not, until everything that is open now has ended.
     fn resolve_holes(&mut self, start: Row, end: Row, count: u64) {
         let mut holes: SmallVec<[RowRange; 4]> = SmallVec::new();
         let mut at = start;
@@ -70,8 +77,10 @@ impl Ledger {
             at = at.max(tile.rows.end);
         }
         holes.push(RowRange { start: at, end });
+        holes.retain(|rows| !rows.is_empty());
+        self.is_blurred |= holes.len() > 1 && count > 0;
         let mut records = u32::try_from(count).unwrap_or(u32::MAX);
-        for rows in holes.into_iter().filter(|rows| !rows.is_empty()) {
+        for rows in holes {
             let tile = Tile { rows, number: 0, records, bytes: 0, attempts: 0, state: TileState::Resolved };
             records = 0;
             let place = self.tiles.partition_point(|other| other.rows.start < rows.start);

@@ -4,6 +4,7 @@ use event::{Kind, OrgId};
 use parking_lot::Mutex;
 
 use super::*;
+use crate::Seq;
 use crate::clock::Clock;
 use crate::ingress::Ingress;
 use crate::log::Log;

@@ -4,11 +4,10 @@
 //! many, the least recently used one closes for the new one. A group's time is the event's own, never later than its
 //! arrival, and never runs backwards. Groups never delay or replace a record.
 
-use std::collections::{BTreeSet, HashMap};
-
-use rustc_hash::FxBuildHasher;
+use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::recency::{Linked, Links, List};
 use crate::orgs::OrgKey;
 
 /// A group without a member for this long is closed, in milliseconds.
@@ -16,7 +15,7 @@ const IDLE_MS: i64 = 10 * 60 * 1000;
 /// No group is longer than this, in milliseconds.
 const LONGEST_MS: i64 = 24 * 60 * 60 * 1000;
 /// The most open groups of one organisation.
-const PER_ORG: usize = 1_024;
+const PER_ORG: u32 = 1_024;
 /// The most open groups of one process; each partition gets its share.
 pub(crate) const PER_PROCESS: usize = 262_144;
 
@@ -31,121 +30,172 @@ pub(crate) struct Open {
 /// (organisation, keyed hash of app and group key).
 type Key = (OrgKey, u64);
 
-/// All open groups of a partition.
+#[derive(Debug)]
+struct Slot {
+    key: Key,
+    open: Open,
+    /// Among all of the partition, and among those of its organisation.
+    in_all: Links,
+    in_org: Links,
+}
+
+struct InAll<'a>(&'a mut [Slot]);
+
+impl Linked for InAll<'_> {
+    fn links(&mut self, at: u32) -> Option<&mut Links> {
+        self.0.get_mut(at as usize).map(|slot| &mut slot.in_all)
+    }
+}
+
+struct InOrg<'a>(&'a mut [Slot]);
+
+impl Linked for InOrg<'_> {
+    fn links(&mut self, at: u32) -> Option<&mut Links> {
+        self.0.get_mut(at as usize).map(|slot| &mut slot.in_org)
+    }
+}
+
+/// All open groups of a partition: a map to slots, and the slots in the order in which they were last used.
 #[derive(Debug)]
 pub(crate) struct Groups {
-    open: HashMap<Key, Open, FxBuildHasher>,
-    /// By organisation and age in seconds: a group moves here at most once a second.
-    by_org: BTreeSet<(OrgKey, i64, u64)>,
-    by_age: BTreeSet<(i64, OrgKey, u64)>,
-    per_org: HashMap<OrgKey, usize, FxBuildHasher>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    at: FxHashMap<Key, u32>,
+    all: List,
+    orgs: FxHashMap<OrgKey, List>,
     limit: usize,
 }
 
 impl Groups {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            open: HashMap::default(),
-            by_org: BTreeSet::new(),
-            by_age: BTreeSet::new(),
-            per_org: HashMap::default(),
-            limit: limit.max(1),
+            slots: Vec::new(),
+            free: Vec::new(),
+            at: FxHashMap::default(),
+            all: List::default(),
+            orgs: FxHashMap::default(),
+            limit: limit.clamp(1, u32::MAX as usize),
         }
     }
 
     /// The first seq of the group that a call at `time_ms` with this key joins; `seq` if it opens a new one.
     pub(crate) fn join(&mut self, org: OrgKey, key: u64, seq: u64, time_ms: i64) -> u64 {
-        let first_seq = match self.open.get(&(org, key)) {
-            Some(open) if !closed(open, time_ms) => open.first_seq,
-            _ => seq,
-        };
-        self.observe(org, key, first_seq, seq, time_ms);
-        first_seq
+        let found = self.at.get(&(org, key)).copied();
+        if let Some((at, slot)) = found.and_then(|at| Some((at, self.slots.get_mut(at as usize)?))) {
+            slot.open = if closed(&slot.open, time_ms) {
+                Open { first_seq: seq, opened_ms: time_ms, last_ms: time_ms }
+            } else {
+                Open { last_ms: slot.open.last_ms.max(time_ms), ..slot.open }
+            };
+            let first_seq = slot.open.first_seq;
+            self.touch(org, at);
+            return first_seq;
+        }
+        self.put(org, key, Open { first_seq: seq, opened_ms: time_ms, last_ms: time_ms });
+        seq
     }
 
     /// Takes a member whose group is known, as replay does.
-    pub(crate) fn observe(&mut self, org: OrgKey, key: u64, first_seq: u64, seq: u64, time_ms: i64) {
-        let open = match self.open.get(&(org, key)) {
-            Some(open) if open.first_seq == first_seq => {
-                Open { first_seq, opened_ms: open.opened_ms, last_ms: open.last_ms.max(time_ms) }
-            }
-            _ => {
-                debug_assert!(first_seq <= seq);
-                Open { first_seq, opened_ms: time_ms, last_ms: time_ms }
-            }
+    pub(crate) fn observe(&mut self, org: OrgKey, key: u64, first_seq: u64, time_ms: i64) {
+        let known =
+            self.at.get(&(org, key)).and_then(|at| self.slots.get(*at as usize)).map(|slot| slot.open);
+        let open = match known {
+            Some(open) if open.first_seq == first_seq => Open { last_ms: open.last_ms.max(time_ms), ..open },
+            _ => Open { first_seq, opened_ms: time_ms, last_ms: time_ms },
         };
         self.put(org, key, open);
     }
 
-    /// Takes a group from a snapshot.
+    /// Takes a group, from a snapshot for example, as the one that was used last.
     pub(crate) fn put(&mut self, org: OrgKey, key: u64, open: Open) {
-        match self.open.insert((org, key), open) {
-            Some(old) if seconds(old.last_ms) == seconds(open.last_ms) => return,
-            Some(old) => self.unlist(org, key, &old),
-            None => *self.per_org.entry(org).or_insert(0) += 1,
-        }
-        self.by_org.insert((org, seconds(open.last_ms), key));
-        self.by_age.insert((seconds(open.last_ms), org, key));
-        if self.per_org.get(&org).is_some_and(|count| *count > PER_ORG) {
-            let oldest =
-                self.by_org.range((org, i64::MIN, 0)..).find(|(o, _, k)| *o == org && *k != key).copied();
-            if let Some((_, _, oldest)) = oldest {
-                self.close(org, oldest);
+        if let Some(at) = self.at.get(&(org, key)).copied() {
+            if let Some(slot) = self.slots.get_mut(at as usize) {
+                slot.open = open;
             }
+            self.touch(org, at);
+            return;
         }
-        if self.open.len() > self.limit {
-            let oldest = self.by_age.iter().find(|(_, o, k)| (*o, *k) != (org, key)).copied();
-            if let Some((_, oldest_org, oldest)) = oldest {
-                self.close(oldest_org, oldest);
+        if self.orgs.get(&org).is_some_and(|list| list.len() >= PER_ORG)
+            && let Some(oldest) = self.orgs.get(&org).and_then(List::oldest)
+        {
+            self.close(oldest);
+        }
+        if self.at.len() >= self.limit
+            && let Some(oldest) = self.all.oldest()
+        {
+            self.close(oldest);
+        }
+        let slot = Slot { key: (org, key), open, in_all: Links::default(), in_org: Links::default() };
+        let at = match self.free.pop() {
+            Some(at) => {
+                if let Some(place) = self.slots.get_mut(at as usize) {
+                    *place = slot;
+                }
+                at
             }
-        }
+            None => {
+                let at = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+                self.slots.push(slot);
+                at
+            }
+        };
+        self.at.insert((org, key), at);
+        let slots = &mut self.slots;
+        self.all.push(at, &mut InAll(slots));
+        self.orgs.entry(org).or_default().push(at, &mut InOrg(slots));
     }
 
-    /// Forgets groups that no call at or after `now_ms` can join.
+    /// Forgets the groups that were not used for so long that no call at or after `now_ms` can join them.
     pub(crate) fn close_idle(&mut self, now_ms: i64) {
-        while let Some((age, org, key)) = self.by_age.first().copied() {
-            if age.saturating_mul(1000).saturating_add(IDLE_MS + 1000) >= now_ms {
+        while let Some(oldest) = self.all.oldest() {
+            if self.slots.get(oldest as usize).is_none_or(|slot| !closed(&slot.open, now_ms)) {
                 break;
             }
-            self.close(org, key);
+            self.close(oldest);
         }
     }
 
-    /// All open groups, for the snapshot.
+    /// All open groups, for the snapshot: the least recently used first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (OrgKey, u64, &Open)> {
-        self.open.iter().map(|((org, key), open)| (*org, *key, open))
+        let slot = |at: u32| self.slots.get(at as usize);
+        let first = self.all.oldest();
+        std::iter::successors(first, move |at| slot(*at)?.in_all.newer())
+            .filter_map(slot)
+            .map(|slot| (slot.key.0, slot.key.1, &slot.open))
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.open.len()
+        self.at.len()
     }
 
-    fn close(&mut self, org: OrgKey, key: u64) {
-        if let Some(old) = self.open.remove(&(org, key)) {
-            self.unlist(org, key, &old);
-            if let Some(count) = self.per_org.get_mut(&org) {
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    self.per_org.remove(&org);
-                }
-            }
+    /// Makes a group the one that was used last.
+    fn touch(&mut self, org: OrgKey, at: u32) {
+        let slots = &mut self.slots;
+        self.all.touch(at, &mut InAll(slots));
+        if let Some(list) = self.orgs.get_mut(&org) {
+            list.touch(at, &mut InOrg(slots));
         }
     }
 
-    fn unlist(&mut self, org: OrgKey, key: u64, old: &Open) {
-        self.by_org.remove(&(org, seconds(old.last_ms), key));
-        self.by_age.remove(&(seconds(old.last_ms), org, key));
+    fn close(&mut self, at: u32) {
+        let Some(key) = self.slots.get(at as usize).map(|slot| slot.key) else { return };
+        self.at.remove(&key);
+        let slots = &mut self.slots;
+        self.all.remove(at, &mut InAll(slots));
+        if let Some(list) = self.orgs.get_mut(&key.0) {
+            list.remove(at, &mut InOrg(slots));
+            if list.len() == 0 {
+                self.orgs.remove(&key.0);
+            }
+        }
+        self.free.push(at);
     }
 }
 
 /// Whether a call at `time_ms` comes too late for the group. A call with an older time joins it.
 fn closed(open: &Open, time_ms: i64) -> bool {
     time_ms.saturating_sub(open.last_ms) > IDLE_MS || time_ms.saturating_sub(open.opened_ms) > LONGEST_MS
-}
-
-const fn seconds(ms: i64) -> i64 {
-    ms.div_euclid(1000)
 }
 
 /// The group's public id: organisation, key and first seq, hashed.
@@ -158,61 +208,4 @@ pub(crate) fn id(org: &str, key: u64, first_seq: u64) -> u128 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ORG: OrgKey = OrgKey(1);
-    const MINUTE: i64 = 60_000;
-
-    #[test]
-    fn calls_join_until_ten_quiet_minutes_have_passed() {
-        let mut groups = Groups::new(10);
-        assert_eq!(groups.join(ORG, 5, 100, 0), 100);
-        assert_eq!(groups.join(ORG, 5, 101, 10 * MINUTE), 100);
-        assert_eq!(groups.join(ORG, 5, 102, 20 * MINUTE), 100);
-        assert_eq!(groups.join(ORG, 5, 103, 30 * MINUTE + 1), 103);
-        assert_eq!(groups.join(OrgKey(2), 5, 0, 0), 0);
-    }
-
-    #[test]
-    fn an_older_time_joins_and_does_not_turn_the_time_back() {
-        let mut groups = Groups::new(10);
-        groups.join(ORG, 5, 1, 100 * MINUTE);
-        assert_eq!(groups.join(ORG, 5, 2, 3 * MINUTE), 1);
-        assert_eq!(groups.join(ORG, 5, 3, 110 * MINUTE), 1);
-    }
-
-    #[test]
-    fn no_group_is_longer_than_a_day() {
-        let mut groups = Groups::new(10);
-        let mut first = 0;
-        for minute in 0..=(24 * 60 + 5) {
-            first = groups.join(ORG, 5, 1000 + minute as u64, minute * MINUTE);
-        }
-        assert_eq!(first, 1000 + 24 * 60 + 1);
-    }
-
-    #[test]
-    fn the_least_recently_used_closes_for_a_new_one() {
-        let mut groups = Groups::new(2);
-        groups.join(ORG, 1, 1, 0);
-        groups.join(ORG, 2, 2, 2000);
-        groups.join(ORG, 1, 3, 4000);
-        groups.join(ORG, 3, 4, 6000);
-        assert_eq!(groups.len(), 2);
-        assert_eq!(groups.join(ORG, 1, 5, 8000), 1);
-        assert_eq!(groups.join(ORG, 2, 6, 8000), 6);
-    }
-
-    #[test]
-    fn one_organisation_cannot_take_more_than_its_share() {
-        let mut groups = Groups::new(PER_PROCESS);
-        groups.join(OrgKey(9), 7, 1, 0);
-        for key in 0..(PER_ORG as u64 + 50) {
-            groups.join(ORG, key, key, key as i64 * 1000);
-        }
-        assert_eq!(groups.len(), PER_ORG + 1);
-        groups.close_idle(10_000_000_000);
-        assert_eq!((groups.len(), groups.by_org.len(), groups.by_age.len()), (0, 0, 0));
-    }
-}
+mod tests;

@@ -102,7 +102,7 @@ impl State {
     /// A lane's later states need not repeat where its organisations began.
     pub(super) fn keep_lane(&mut self, mut state: LaneState) {
         if state.starts.is_none() {
-            state.starts = self.lanes.get(&state.sink).and_then(|old| old.starts.clone());
+            state.starts = self.lanes.get_mut(&state.sink).and_then(|old| old.starts.take());
         }
         self.lanes.insert(state.sink, state);
     }
@@ -115,9 +115,9 @@ impl State {
         for (at, (key, ..)) in (0u32..).zip(&orgs) {
             index.insert(*key, at);
         }
-        let mut groups: Vec<(u32, u64, groups::Open)> =
+        // In the order of their use, which decides who closes first.
+        let groups: Vec<(u32, u64, groups::Open)> =
             self.groups.iter().filter_map(|(org, key, open)| Some((*index.get(&org)?, key, *open))).collect();
-        groups.sort_unstable_by_key(|(org, key, _)| (*org, *key));
         Snapshot {
             next_row: Row(self.next_row),
             window_start: self.window.start(Row(self.next_row)),
@@ -165,9 +165,8 @@ impl State {
             state.next = run.first_seq.0 + u64::from(run.count);
             for index in run.first..run.first + run.count {
                 if let Some(row) = block.row(index).filter(|row| row.group != 0) {
-                    let seq = run.first_seq.0 + u64::from(index - run.first);
                     let time = row.time_ms.min(block.header().written_at.0);
-                    self.groups.observe(key, row.group, row.group_first_seq, seq, time);
+                    self.groups.observe(key, row.group, row.group_first_seq, time);
                 }
             }
         }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use event::{Kind, OrgId};
+use event::Kind;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
@@ -11,13 +11,15 @@ use super::segments::MemorySegments;
 use crate::clock::Clock;
 use crate::lane::Notify;
 use crate::lane_state::{LaneState, LaneStates};
-use crate::log::{AppendFault, Extent, GapReason, LogBackend, Position, ReadError, ReadSpec, Scope, Slice};
+use crate::log::{
+    AppendFault, Extent, GapReason, LogBackend, OrgSeqs, Position, ReadError, ReadSpec, Scope, Slice,
+};
 use crate::orgs::Directory;
 use crate::partition::{Owner, OwnerSettings, Queued};
 use crate::prepared::{Prepared, PreparedRow};
 use crate::segment::SegmentRead;
 use crate::tail::Tail;
-use crate::units::{PartitionId, Row, Seq};
+use crate::units::{PartitionId, Row};
 
 /// The log.
 pub struct MemoryLog {
@@ -35,6 +37,9 @@ impl std::fmt::Debug for MemoryLog {
     }
 }
 
+/// The lane states that each partition holds.
+pub type Recovered = Vec<(PartitionId, Vec<LaneState>)>;
+
 impl MemoryLog {
     /// Opens the partitions of `disk` as a new process would; gives the lane states that they hold.
     ///
@@ -46,7 +51,7 @@ impl MemoryLog {
         notify: Notify,
         clock: &Clock,
         tail_bytes: usize,
-    ) -> Result<(Arc<Self>, Vec<(PartitionId, Vec<LaneState>)>), crate::partition::OwnerFault> {
+    ) -> Result<(Arc<Self>, Recovered), crate::partition::OwnerFault> {
         let settings = OwnerSettings { window: 1 << 12, partitions: directory.partitions() };
         let mut owners = Vec::new();
         let mut lanes = Vec::new();
@@ -108,7 +113,7 @@ impl MemoryLog {
                 prepared.arena.extend_from_slice(tail.as_bytes());
             }
         }
-        self.commit(partition, vec![Queued { rows: prepared, reply: () }], &[])
+        self.commit(partition, vec![Queued { rows: prepared, reply: () }], Vec::new())
     }
 
     /// Applies retention now, as [`MemorySegments::keep_segments`] has set it.
@@ -137,10 +142,11 @@ impl MemoryLog {
         &self,
         partition: PartitionId,
         batches: Vec<Queued<()>>,
-        states: &[LaneStates],
+        states: Vec<LaneStates>,
     ) -> Result<Position, AppendFault> {
         let mut owner = self.owner(partition)?.lock();
-        let done = owner.commit(batches, states, self.clock.now()).map_err(|_| AppendFault::Stopped(partition))?;
+        let done =
+            owner.commit(batches, states, self.clock.now()).map_err(|_| AppendFault::Stopped(partition))?;
         let position = Position { end: owner.tip(), next_row: owner.next_row(), accepted: 0, duplicates: 0 };
         if owner.is_full() {
             owner.maintain(self.clock.now()).map_err(|_| AppendFault::Stopped(partition))?;
@@ -163,7 +169,7 @@ impl LogBackend for MemoryLog {
         partition: PartitionId,
         rows: Prepared,
     ) -> BoxFuture<'static, Result<Position, AppendFault>> {
-        let result = self.commit(partition, vec![Queued { rows, reply: () }], &[]);
+        let result = self.commit(partition, vec![Queued { rows, reply: () }], Vec::new());
         Box::pin(std::future::ready(result))
     }
 
@@ -172,7 +178,7 @@ impl LogBackend for MemoryLog {
         partition: PartitionId,
         states: LaneStates,
     ) -> BoxFuture<'static, Result<Position, AppendFault>> {
-        Box::pin(std::future::ready(self.commit(partition, Vec::new(), &[states])))
+        Box::pin(std::future::ready(self.commit(partition, Vec::new(), vec![states])))
     }
 
     fn read(&self, spec: ReadSpec) -> BoxFuture<'static, Result<Slice, ReadError>> {
@@ -195,7 +201,7 @@ impl LogBackend for MemoryLog {
         &self,
         partition: PartitionId,
         scope: Scope,
-    ) -> BoxFuture<'static, Result<(Row, Vec<(OrgId, Seq)>), AppendFault>> {
+    ) -> BoxFuture<'static, Result<OrgSeqs, AppendFault>> {
         let answer = self.owner(partition).map(|owner| {
             let owner = owner.lock();
             (owner.next_row(), owner.org_seqs(&scope))

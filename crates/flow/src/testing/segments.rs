@@ -255,7 +255,7 @@ impl Reader {
     }
 }
 
-fn ranges(block: &Block, scope: &Scope, from: Row) -> Vec<std::ops::Range<u32>> {
+fn ranges(block: &Block, scope: &Scope, from: Row) -> crate::log::Ranges {
     let skip = u32::try_from(from.0.saturating_sub(block.header().base_row.0)).unwrap_or(u32::MAX);
     block
         .runs()
@@ -301,7 +301,7 @@ impl SegmentRead for Reader {
             for range in ranges(block, scope, from) {
                 extent.rows += u64::from(range.end - range.start);
                 extent.bytes += block.body_range(range).map_or(0, |r| r.len() as u64);
-                extent.oldest_ms.get_or_insert(block.header().written_at.0);
+                extent.oldest_ms.get_or_insert_with(|| block.header().written_at.0);
             }
         }
         extent

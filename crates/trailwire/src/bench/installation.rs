@@ -48,7 +48,7 @@ impl Installation {
             "version: 1\n\
              data_dir: data\n\
              listen: {{ingest: 127.0.0.1:0, admin: 127.0.0.1:0}}\n\
-             producers:\n  bench: {{token: \"${{env:{PRODUCER_VARIABLE}}}\", orgs: \"*\", kinds: \"*\"}}\n\
+             producers:\n  gateway: {{token: \"${{env:{PRODUCER_VARIABLE}}}\", orgs: \"*\", kinds: \"*\"}}\n\
              orgs_dir: orgs.d\n\
              egress: {{allow: [{{cidr: 127.0.0.0/8, plaintext: true}}]}}\n{more}"
         );

@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Events that go through before, so that lanes have been at work.
     #[arg(long, default_value_t = 50_000)]
     events: u64,
+    /// Seconds after the last delivery before the measuring; connections that are kept open may close in them.
+    #[arg(long, default_value_t = 5)]
+    settle: u64,
     /// Seconds without any event that are measured.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
@@ -31,8 +34,6 @@ pub(crate) struct Args {
 /// Per cent of one core, and MiB, at most.
 const LIMIT_CPU: f64 = 1.0;
 const LIMIT_RSS_MIB: f64 = 100.0;
-/// After the last delivery, before the measuring.
-const SETTLE: Duration = Duration::from_secs(5);
 const CPU: &str = "idle CPU with the lanes";
 const RSS: &str = "RSS more than without";
 
@@ -58,8 +59,8 @@ pub(crate) async fn measure(args: &Args) -> anyhow::Result<Report> {
     run.add("start with the lanes", with.start_s, "s");
     run.add("start without", without.start_s, "s");
     let setting = format!(
-        "{} organisations with a HEC sink each, {} events before, {} s of silence",
-        args.lanes, args.events, args.seconds
+        "{} organisations with a HEC sink each, {} events before, {} s to settle, {} s of silence",
+        args.lanes, args.events, args.settle, args.seconds
     );
     let mut report = Report::new("lanes", setting);
     let gate = |name, limit| Gate { name, value: run.get(name).unwrap_or(f64::NAN), limit };
@@ -93,7 +94,7 @@ async fn idle(args: &Args, orgs: Option<&[OrgSink]>, home: &Path) -> anyhow::Res
     if orgs.is_some() {
         collector.wait_for(outcome.accepted, &clock).await?;
     }
-    clock.sleep_until(clock.now().instant + SETTLE).await;
+    clock.sleep_until(clock.now().instant + Duration::from_secs(args.settle)).await;
     let (before, from) = (daemon.usage()?, clock.now().instant);
     clock.sleep_until(from + Duration::from_secs(args.seconds)).await;
     let (after, to) = (daemon.usage()?, clock.now().instant);

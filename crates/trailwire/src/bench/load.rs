@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use super::http::{Answer, Connection};
 use super::process::Usage;
-use crate::generate::{Generator, Spec, utc};
+use crate::generate::{Generator, Spec};
 
 /// Command line of the load process. It prints `ready` when it has made its events, waits for a line, runs, and prints
-/// an [`Outcome`] as JSON.
+/// its outcome as JSON.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The daemon's ingest URL.
@@ -117,8 +117,7 @@ impl Batch {
 
     /// Sets the time of each event, so that the receiver can tell how long it was on its way.
     fn stamped(mut self, time: UnixMillis) -> Bytes {
-        let mut text = [0; 24];
-        utc::write(time.0, &mut text);
+        let text = event::time::format_ms(time.0);
         for line in self.lines {
             let place = line + Generator::TIME.start..line + Generator::TIME.end;
             if let Some(place) = self.body.get_mut(place) {

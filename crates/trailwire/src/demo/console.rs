@@ -10,7 +10,6 @@ use super::sample::Sample;
 use super::summary::{Intake, Summary};
 use super::{PRODUCER_TOKEN, Served};
 use crate::bench::http::Connection;
-use crate::generate::utc;
 
 /// What the console works with.
 pub(super) struct Stay<'a> {
@@ -47,8 +46,7 @@ impl Stay<'_> {
     fn show_the_way(&self) {
         let Served { ingest, admin, .. } = self.served;
         let folder = self.folder.display();
-        let mut now = [0; 24];
-        utc::write(self.clock.now().wall.0, &mut now);
+        let now = event::time::format_ms(self.clock.now().wall.0);
         let now = String::from_utf8_lossy(&now);
         let org = self.sample.orgs.keys().next().map_or("acme", String::as_str);
         let pid = std::process::id();
@@ -63,7 +61,7 @@ Where to look
 What to try
   send an event of your own, then `s`
     curl -sS {ingest}/v1/events -H 'authorization: Bearer {PRODUCER_TOKEN}' -H 'content-type: application/json' -d '{{\"id\":\"mine-1\",\"time\":\"{now}\",\"org_id\":\"{org}\",\"request\":{{\"method\":\"GET\",\"path\":\"/rest/api/3/issue/SECRET-1\"}},\"response\":{{\"status\":200}}}}'
-  stop the receiver with `x`, send, see `pending` and `lag_seconds` grow with `s`, start it again with `x`
+  stop the receiver with `x`, send, see `pending` and the lag grow with `s`, start it again with `x`
   kill it and go on where it was
     kill -9 {pid}; trailwire demo --data {folder}
 
@@ -83,7 +81,7 @@ Commands: s summary, l last record as it arrived, x stop or start the receiver, 
                 );
             }
             "l" => match self.receiver.indexed().last() {
-                Some(last) => println!("{}\n", serde_json::to_string_pretty(&last.event())?),
+                Some(last) => println!("{}", last.envelope.event),
                 None => println!("nothing has arrived yet"),
             },
             "x" => {

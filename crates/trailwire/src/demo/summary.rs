@@ -48,7 +48,7 @@ fn term(sink: &Value, name: &str) -> u64 {
 }
 
 /// What one sink has done, by the daemon and by the receiver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Line {
     org: String,
     name: String,
@@ -56,6 +56,8 @@ struct Line {
     stamped: u64,
     delivered: u64,
     pending: u64,
+    /// Age of the oldest pending record, seconds.
+    lag: f64,
     /// By the receiver: distinct records, missing, repeated.
     received: u64,
     missing: u64,
@@ -63,7 +65,7 @@ struct Line {
 }
 
 /// All of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Summary {
     intake: Intake,
     lines: Vec<Line>,
@@ -102,6 +104,7 @@ fn line(sample: &Sample, sink: &Value, report: &Report) -> Line {
         stamped: term(sink, "stamped").saturating_sub(term(sink, "start")),
         delivered: term(sink, "delivered"),
         pending: term(sink, "pending"),
+        lag: sink.get("lag_seconds").and_then(Value::as_f64).unwrap_or(0.0),
         received: feeds().map(|feed| feed.records).sum(),
         missing: feeds().flat_map(|feed| &feed.missing).map(|(first, last)| last - first + 1).sum(),
         repeated: feeds().map(|feed| feed.repeats_equal + feed.repeats_unequal).sum(),
@@ -121,17 +124,18 @@ pub(super) struct Table<'a>(&'a [Line]);
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [org, sink, state] = ["organisation", "sink", "state"];
-        let [stored, delivered, pending] = ["stored", "delivered", "pending"];
+        let [stored, delivered, pending, lag] = ["stored", "delivered", "pending", "lag s"];
         let [arrived, missing, repeated] = ["arrived", "missing", "repeated"];
         writeln!(
             f,
-            "{org:<12} {sink:<11} {state:<12} {stored:>7} {delivered:>9} {pending:>8} | {arrived:>7} {missing:>7} {repeated:>8}"
+            "{org:<12} {sink:<11} {state:<12} {stored:>7} {delivered:>9} {pending:>8} {lag:>6} | {arrived:>7} {missing:>7} {repeated:>8}"
         )?;
         for line in self.0 {
-            let Line { org, name, state, stamped, delivered, pending, received, missing, repeated } = line;
+            let Line { org, name, state, stamped, delivered, pending, lag, received, missing, repeated } =
+                line;
             writeln!(
                 f,
-                "{org:<12} {name:<11} {state:<12} {stamped:>7} {delivered:>9} {pending:>8} | {received:>7} {missing:>7} {repeated:>8}"
+                "{org:<12} {name:<11} {state:<12} {stamped:>7} {delivered:>9} {pending:>8} {lag:>6.1} | {received:>7} {missing:>7} {repeated:>8}"
             )?;
         }
         Ok(())

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::time::Duration;
 
 use crate::body::{MAX_BODY, Pace};
-use crate::fixture::{Client, House, TOKEN, event, events, house, house_with, once, post};
 use crate::ingest::Patience;
 use crate::server::Limits;
+use crate::tests::fixture::{Client, House, TOKEN, event, events, house, house_with, once, post};
 
 /// Little patience, so that the tests need little too.
 async fn strict_house() -> House {

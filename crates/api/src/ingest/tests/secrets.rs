@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::fixture::{Client, TOKEN, event, house, once, post};
+use crate::tests::fixture::{Client, TOKEN, event, house, once, post};
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);

@@ -21,7 +21,7 @@ async fn records_are_delivered_counted_and_recorded() {
     assert_eq!((status.state, status.lag_ms), (SinkState::Live, 0));
     assert!(status.last_success.is_some() && status.last_error.is_none());
     let state = machine.states().remove(0);
-    assert_eq!((state.counts.delivered, state.label.as_str()), (3, "acme/soc"));
+    assert_eq!((state.counts.delivered, state.label.as_ref()), (3, "acme/soc"));
     assert_eq!(state.starts, Some(vec![(org("acme"), Seq(2))]));
 }
 
@@ -67,7 +67,11 @@ async fn batches_keep_to_the_sinks_limits() {
     }
     machine.log.put(&a, 1, 5_000).unwrap();
     machine.millis(50).await;
-    assert_eq!(sink.seen().last().unwrap().records.len(), 1, "one that is too large alone is the far end's to judge");
+    assert_eq!(
+        sink.seen().last().unwrap().records.len(),
+        1,
+        "one that is too large alone is the far end's to judge"
+    );
     assert_eq!(sink.seqs(&a), (0..31).collect::<Vec<_>>());
     assert_eq!(sink.seqs(&b), (0..21).collect::<Vec<_>>());
 }
@@ -80,7 +84,10 @@ async fn an_idle_sink_sends_at_once_and_scarce_starts_make_batches_grow() {
     let specs = sinks
         .iter()
         .enumerate()
-        .map(|(n, sink)| SinkSpec { max_delay: Duration::from_secs(3), ..spec(&format!("org-{n}"), "soc", sink) })
+        .map(|(n, sink)| SinkSpec {
+            max_delay: Duration::from_secs(3),
+            ..spec(&format!("org-{n}"), "soc", sink)
+        })
         .collect();
     machine.lanes.apply(specs).await.unwrap();
     machine.put("org-0", 1);
@@ -119,7 +126,10 @@ async fn max_delay_bounds_the_wait_for_a_start() {
     let seen = fast.seen();
     for pair in seen.windows(2) {
         let gap = pair[1].at.instant - pair[0].at.instant;
-        assert!(gap <= Duration::from_millis(260), "{gap:?} between deliveries to a sink with max_delay 200 ms");
+        assert!(
+            gap <= Duration::from_millis(260),
+            "{gap:?} between deliveries to a sink with max_delay 200 ms"
+        );
     }
     assert!(seen.len() >= 40);
     assert!(slow.seen().len() < seen.len() / 2, "the other one waits for the budget");

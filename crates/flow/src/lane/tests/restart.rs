@@ -8,7 +8,10 @@ use super::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Put { org: u8, count: u32 },
+    Put {
+        org: u8,
+        count: u32,
+    },
     Wait(u64),
     Crash,
     /// The sink does this from now on.
@@ -37,11 +40,14 @@ fn mood(sink: &Scripted, mood: u8) {
             2 => retry(),
             3 if seen.records.len() > 3 => Act::Settle(Verdict::Split(cause("too large"))),
             3 => Act::Later(slow, Verdict::Accepted),
-            4 if seen.attempt == 1 => Act::Later(slow, Verdict::PerRow {
-                accepted_prefix: seen.records.len() as u64 / 2,
-                refused: None,
-                cause: cause("half"),
-            }),
+            4 if seen.attempt == 1 => Act::Later(
+                slow,
+                Verdict::PerRow {
+                    accepted_prefix: seen.records.len() as u64 / 2,
+                    refused: None,
+                    cause: cause("half"),
+                },
+            ),
             4 => Act::Settle(Verdict::Accepted),
             _ if seen.attempt == 1 => Act::Drop,
             _ => Act::Settle(Verdict::Accepted),
@@ -123,7 +129,11 @@ async fn judge(steps: Vec<Step>, concurrency: u16) {
                 assert_eq!(got.len(), set.len(), "{name}: without a crash, once");
             }
         }
-        assert!(missing <= status.counts.expired, "{name}: {missing} missing, {} told as gap", status.counts.expired);
+        assert!(
+            missing <= status.counts.expired,
+            "{name}: {missing} missing, {} told as gap",
+            status.counts.expired
+        );
         for got in sink.accepted().iter().filter(|got| got.seq.is_some()) {
             let seq = got.seq.unwrap().0;
             let first = if got.org == orgs[0] { 3 } else { 0 };
@@ -132,7 +142,8 @@ async fn judge(steps: Vec<Step>, concurrency: u16) {
         }
     }
     assert_eq!(machine.held().await, 0, "all memory is given back");
-    assert_eq!(machine.states().iter().map(|state| state.resolved.len()).sum::<usize>(), 0);
+    let states = machine.states();
+    assert!(states.iter().all(|state| state.resolved.is_empty()), "{states:?}");
 }
 
 proptest! {

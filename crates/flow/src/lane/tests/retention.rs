@@ -58,7 +58,11 @@ async fn what_expires_is_counted_at_once_and_told_before_what_comes_after() {
     let status = machine.status("soc").await;
     assert_eq!((status.state, status.pending, status.open_gaps), (SinkState::Live, 0, 0));
     let lake_gap = lake.accepted().into_iter().find(|got| got.seq.is_none()).unwrap();
-    assert!(lake_gap.record.contains(&format!("\"org_id\":\"*\",\"count\":{lake_expired},")), "{}", lake_gap.record);
+    assert!(
+        lake_gap.record.contains(&format!("\"org_id\":\"*\",\"count\":{lake_expired},")),
+        "{}",
+        lake_gap.record
+    );
     machine.status("lake").await;
     assert!(machine.states().iter().all(|state| state.gaps.is_empty()));
 }

@@ -89,6 +89,45 @@ async fn a_changed_plan_refuses_the_verdicts_of_old_cuts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shared_sink_whose_list_changes_keeps_its_place_and_counts_anew() {
+    let machine = Machine::new();
+    let (a, b, c) = neighbours();
+    let sink = Scripted::new(&machine.clock);
+    let list = |orgs: &[&String]| SinkSpec {
+        owner: None,
+        scope: Scope::Orgs(Arc::new(orgs.iter().map(|name| org(name)).collect())),
+        ..spec("x", "some", &sink)
+    };
+    machine.lanes.apply(vec![list(&[&a, &c])]).await.unwrap();
+    for org in [&a, &b, &c] {
+        machine.put(org, 4);
+    }
+    machine.millis(300).await;
+    // While it is down one organisation goes and another comes.
+    let machine = machine.crash().await;
+    machine.put(&b, 1);
+    machine.put(&a, 1);
+    machine.lanes.apply(vec![list(&[&b, &c])]).await.unwrap();
+    machine.put(&b, 2);
+    machine.put(&c, 2);
+    machine.millis(300).await;
+    assert_eq!(sink.seqs(&a), [0, 1, 2, 3]);
+    assert_eq!(sink.seqs(&b), [4, 5, 6], "from where the lane stood: it had passed the first four");
+    assert_eq!(sink.seqs(&c), (0..6).collect::<Vec<_>>());
+    let status = machine.status("some").await;
+    assert_eq!(
+        (status.pending, status.counts.delivered),
+        (0, 3 + 6),
+        "only where the list changed they begin anew"
+    );
+    machine.lanes.apply(vec![list(&[&a, &b, &c])]).await.unwrap();
+    machine.put(&a, 1);
+    machine.millis(300).await;
+    assert_eq!(sink.seqs(&a), [0, 1, 2, 3, 5], "what came while it was not on the list is not sent");
+    machine.status("some").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_paused_sink_waits_for_a_person() {
     let machine = Machine::new();
     let sink = Scripted::new(&machine.clock);
@@ -122,7 +161,7 @@ async fn shutting_down_waits_for_deliveries_and_records_every_cursor() {
     assert!(took <= Duration::from_secs(11), "{took:?}");
     assert_eq!(sink.seqs("acme"), [0, 1, 2], "nothing new was started");
     let states = machine.states();
-    let of = |label: &str| states.iter().find(|state| state.label == label).unwrap().next_row;
+    let of = |label: &str| states.iter().find(|state| state.label.as_ref() == label).unwrap().next_row;
     assert_eq!((of("acme/soc"), of("acme/hangs")), (Row(3), Row(0)));
     assert!(machine.lanes.status().await.is_err());
 }

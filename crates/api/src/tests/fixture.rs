@@ -10,7 +10,9 @@ use std::time::Duration;
 use flow::clock::Clock;
 use flow::ingress::Ingress;
 use flow::lane_state::LaneStates;
-use flow::log::{AppendFault, Extent, Log, LogBackend, Position, ReadError, ReadSpec, Scope, Slice};
+use flow::log::{
+    AppendFault, Extent, GapReason, Log, LogBackend, OrgSeqs, Position, ReadError, ReadSpec, Scope, Slice,
+};
 use flow::orgs::{Directory, UnknownOrgs};
 use flow::prepared::Prepared;
 use flow::units::{LogPos, PartitionId, Row};
@@ -122,15 +124,15 @@ impl LogBackend for Backend {
         Extent::default()
     }
 
+    fn oldest(&self, _: PartitionId) -> (Row, GapReason) {
+        (Row(0), GapReason::Retention)
+    }
+
     fn durable_end(&self, _: PartitionId) -> Row {
         Row(0)
     }
 
-    fn org_seqs(
-        &self,
-        p: PartitionId,
-        _: Scope,
-    ) -> BoxFuture<'static, Result<(Row, Vec<(event::OrgId, flow::Seq)>), AppendFault>> {
+    fn org_seqs(&self, p: PartitionId, _: Scope) -> BoxFuture<'static, Result<OrgSeqs, AppendFault>> {
         Box::pin(async move { Err(AppendFault::Busy(p)) })
     }
 }
