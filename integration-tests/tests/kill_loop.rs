@@ -125,7 +125,8 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     let workspace = Workspace::new(&receiver.url(), &Options::default());
     let ledger = Ledger { time: rfc3339_now(), ..Ledger::default() };
     let unanswered = Mutex::new(Vec::new());
-    let points: Vec<&str> = flow::FAIL_POINTS.iter().chain(journal::failpoint::ALL).chain(api::FAIL_POINTS).copied().collect();
+    let points: Vec<&str> =
+        flow::FAIL_POINTS.iter().chain(journal::failpoint::ALL).chain(api::FAIL_POINTS).copied().collect();
     let hit_log = workspace.path().join("hits.log");
     let clock = Clock::system();
     let mut killed_at: Vec<UnixMillis> = Vec::new();

@@ -59,7 +59,16 @@ impl HecSink {
             overhead: encoder.overhead(),
         };
         let plain = AtomicBool::new(settings.compression == Compression::None);
-        Ok(Self { encoder, settings, endpoint, target, shape, channel: Channel::new(), head: Kept::default(), plain })
+        Ok(Self {
+            encoder,
+            settings,
+            endpoint,
+            target,
+            shape,
+            channel: Channel::new(),
+            head: Kept::default(),
+            plain,
+        })
     }
 
     async fn attempt(&self, delivery: &mut Delivery) -> Verdict {

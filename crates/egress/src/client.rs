@@ -308,7 +308,9 @@ impl Endpoint {
 
     fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
         // Most replies ask for no wait: then nobody need know what time it is.
-        headers.contains_key(RETRY_AFTER).then(|| retry_after::parse(headers, self.client.0.clock.now().wall))?
+        headers
+            .contains_key(RETRY_AFTER)
+            .then(|| retry_after::parse(headers, self.client.0.clock.now().wall))?
     }
 
     fn now(&self) -> Instant {

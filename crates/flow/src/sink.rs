@@ -144,7 +144,8 @@ impl Rows {
             for range in &piece.rows {
                 for index in range.clone() {
                     while runs.next_if(|run| run.first + run.count <= index).is_some() {}
-                    let (Some(run), Some((time_ms, record))) = (runs.peek(), block.timed_record(index)) else {
+                    let (Some(run), Some((time_ms, record))) = (runs.peek(), block.timed_record(index))
+                    else {
                         debug_assert!(false, "a delivery holds only rows that were read");
                         continue;
                     };

@@ -92,10 +92,8 @@ impl HecSink {
         if gzip {
             headers.insert(CONTENT_ENCODING, GZIP);
         }
-        let request = self.endpoint.head(Method::POST, self.target.clone(), headers).map_err(|fault| Cause {
-            what: fault.to_string(),
-            remedy: fault.remedy().to_owned(),
-            code: None,
+        let request = self.endpoint.head(Method::POST, self.target.clone(), headers).map_err(|fault| {
+            Cause { what: fault.to_string(), remedy: fault.remedy().to_owned(), code: None }
         })?;
         Ok(Head { request, token, channel, channel_renewed, gzip })
     }

@@ -318,7 +318,9 @@ async fn a_token_is_looked_up_once_a_second() {
         write_token(&path, token);
         assert_eq!(deliver_at(&sink, start + Duration::from_millis(millis)).await, Verdict::Accepted);
         let (head, _) = collector.request().await;
-        used.extend(head.lines().find_map(|line| line.strip_prefix("authorization: Splunk ")).map(str::to_owned));
+        used.extend(
+            head.lines().find_map(|line| line.strip_prefix("authorization: Splunk ")).map(str::to_owned),
+        );
     }
     assert_eq!(used, ["first", "first", "first", "second"]);
     std::fs::remove_file(&path).unwrap();
@@ -346,7 +348,9 @@ async fn a_refusal_of_a_token_that_was_replaced_meanwhile_blocks_nothing() {
     let mut used = Vec::new();
     for _ in 0..3 {
         let (head, _) = collector.request().await;
-        used.extend(head.lines().find_map(|line| line.strip_prefix("authorization: Splunk ")).map(str::to_owned));
+        used.extend(
+            head.lines().find_map(|line| line.strip_prefix("authorization: Splunk ")).map(str::to_owned),
+        );
     }
     assert_eq!(used, ["first", "first", "second"]);
 }

@@ -123,7 +123,7 @@ fn a_full_disk_refuses_rows_and_still_takes_lane_state() {
     bench.commit(&[("a", 1, 0)]);
     bench.disk.limit_space(0, Some(10));
     let batch = bench.batch(&[("a", 2, 0)]);
-    let done = bench.owner.commit(vec![batch], &[LaneStates(vec![lane(5)])], now()).unwrap();
+    let done = bench.owner.commit(vec![batch], vec![LaneStates(vec![lane(5)])], now()).unwrap();
     assert_eq!(done.answers[0].1, Err(AppendFault::Refused(crate::segment::Refusal::DiskFull)));
     assert!(done.block.is_none());
     bench.disk.limit_space(0, None);
@@ -149,8 +149,8 @@ fn lane_state_keeps_its_starts_over_later_states_and_restarts() {
     let mut bench = Bench::new(100);
     let starts = Some(vec![(OrgId::new("a").unwrap(), Seq(3))]);
     let first = LaneState { starts: starts.clone(), ..lane(1) };
-    bench.owner.commit::<()>(vec![], &[LaneStates(vec![first])], now()).unwrap();
-    bench.owner.commit::<()>(vec![], &[LaneStates(vec![lane(9)])], now()).unwrap();
+    bench.owner.commit::<()>(vec![], vec![LaneStates(vec![first])], now()).unwrap();
+    bench.owner.commit::<()>(vec![], vec![LaneStates(vec![lane(9)])], now()).unwrap();
     bench.restart();
     bench.restart();
     let state = bench.owner.lane_states().next().unwrap();
