@@ -1,6 +1,8 @@
 //! One benchmark per hop of this crate: commit (dedupe, stamp, build), read from the tail.
 //! `cargo bench -p flow`
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark stops at the first surprise")]
+
 use std::io;
 use std::sync::Arc;
 

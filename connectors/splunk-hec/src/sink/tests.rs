@@ -292,7 +292,8 @@ fn write_token(path: &std::path::Path, token: &str) {
     use std::os::unix::fs::OpenOptionsExt as _;
     // A file of its own each time, so that its inode tells it from the one before within the same tick of the clock.
     let new = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).mode(0o600).open(&new).unwrap();
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).unwrap();
     file.write_all(token.as_bytes()).unwrap();
     std::fs::rename(new, path).unwrap();
 }

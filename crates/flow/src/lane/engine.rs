@@ -395,7 +395,7 @@ impl Core {
     fn removed_views(&self) -> Vec<SinkView> {
         let mut views: rustc_hash::FxHashMap<SinkId, SinkView> = rustc_hash::FxHashMap::default();
         for ((id, partition), state) in &self.recovered {
-            let (owner, name) = state.label.split_once('/').unwrap_or(("*", state.label.as_ref()));
+            let (owner, name) = state.label.split_once('/').unwrap_or_else(|| ("*", state.label.as_ref()));
             let org = event::OrgId::new(owner).ok();
             let view = views.entry(*id).or_insert_with(|| SinkView {
                 status: SinkStatus {

@@ -78,6 +78,6 @@ proptest! {
         if valid && bytes.len() > 4 {
             bytes[..4].copy_from_slice(&1u32.to_le_bytes());
         }
-        let _ = LaneStates::decode(&bytes);
+        drop(LaneStates::decode(&bytes));
     }
 }

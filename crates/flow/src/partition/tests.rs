@@ -184,7 +184,7 @@ fn declared_groups_keep_their_id_over_a_restart() {
         bench.restart();
     }
     let records = bench.records();
-    let group = |record: &str| record.split("\"group\":\"").nth(1).unwrap()[..32].to_owned();
+    let group = |record: &str| record.split("\"group\":\"").nth(1).unwrap().get(..32).unwrap().to_owned();
     assert_eq!(group(&records[0]), group(&records[1]));
     assert_eq!(group(&records[0]), group(&records[2]));
 }
