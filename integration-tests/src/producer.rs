@@ -48,7 +48,8 @@ impl Producer {
         let count = body.lines().count() as u64;
         let reply = self.post(&[], body.as_bytes());
         assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
-        assert_eq!(reply.json()["accepted"], count, "{}", reply.json());
+        let answer = reply.json();
+        assert_eq!(answer["accepted"], count, "the first refusal: {}", answer["rejected"][0]);
         count
     }
 

@@ -88,12 +88,12 @@ impl Workspace {
         fs::rename(&fresh, folder.join("sinks.yaml")).unwrap();
     }
 
-    /// Rewrites the token of an organisation's sinks.
-    pub fn set_token(&self, org: &str, value: &str) {
+    /// Writes a secret of an organisation; the sink `own` uses `hec-token`.
+    pub fn set_secret(&self, org: &str, name: &str, value: &str) {
         let folder = self.folder.path().join("orgs.d").join(org).join("secrets");
-        let fresh = folder.join("hec-token.new");
+        let fresh = folder.join(format!("{name}.new"));
         secret(&fresh, value);
-        fs::rename(&fresh, folder.join("hec-token")).unwrap();
+        fs::rename(&fresh, folder.join(name)).unwrap();
     }
 
     /// The journal's folder.

@@ -201,7 +201,7 @@ impl Bench {
         }
         self.put += rows;
         let done =
-            self.owner.commit(vec![Queued { rows: prepared, reply: () }], &[], self.clock.now()).unwrap();
+            self.owner.commit(vec![Queued { rows: prepared, reply: () }], vec![], self.clock.now()).unwrap();
         (done.block.unwrap(), done.orgs)
     }
 

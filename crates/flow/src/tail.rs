@@ -2,14 +2,14 @@
 //! is read from the journal.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 
 use crate::block::Block;
-use crate::log::{Piece, ReadSpec, Scope, Slice};
+use crate::log::{Piece, Ranges, ReadSpec, Scope, Slice};
 use crate::orgs::{Directory, OrgKey};
 use crate::units::{PartitionId, Row};
 
@@ -110,11 +110,11 @@ impl Tail {
     }
 
     /// The numbers of the organisations that are meant, ascending; `None` for all.
-    fn keys(&self, scope: &Scope) -> Option<Vec<OrgKey>> {
+    fn keys(&self, scope: &Scope) -> Option<SmallVec<[OrgKey; 1]>> {
         match scope {
             Scope::All => None,
             Scope::Orgs(orgs) => {
-                let mut keys: Vec<OrgKey> = orgs
+                let mut keys: SmallVec<[OrgKey; 1]> = orgs
                     .iter()
                     .filter_map(|org| self.directory.find(org.as_str()))
                     .map(|entry| entry.key)
@@ -127,16 +127,16 @@ impl Tail {
 }
 
 impl Cached {
-    fn all_from(&self, from: Row) -> Vec<Range<u32>> {
+    fn all_from(&self, from: Row) -> Ranges {
         let header = self.block.header();
         let first = u32::try_from(from.0.saturating_sub(header.base_row.0)).unwrap_or(u32::MAX);
         (first < header.rows).then_some(first..header.rows).into_iter().collect()
     }
 
-    fn of(&self, keys: &[OrgKey], from: Row) -> Vec<Range<u32>> {
+    fn of(&self, keys: &[OrgKey], from: Row) -> Ranges {
         let base = self.block.header().base_row.0;
         let first_wanted = u32::try_from(from.0.saturating_sub(base)).unwrap_or(u32::MAX);
-        let mut ranges: Vec<Range<u32>> = Vec::new();
+        let mut ranges = Ranges::new();
         let mut take = |run: u32| {
             let Some(run) = self.block.run(run) else { return };
             let range = run.first.max(first_wanted)..run.first + run.count;

@@ -6,7 +6,7 @@ fn full() -> LaneState {
     let org = OrgId::new("acme").unwrap();
     LaneState {
         sink: SinkId::of(Some(&org), "soc"),
-        label: "acme/soc".to_owned(),
+        label: "acme/soc".into(),
         next_row: Row(7),
         resolved: vec![Resolved { rows: RowRange { start: Row(9), end: Row(12) }, records: 2 }],
         start_row: Row(3),
