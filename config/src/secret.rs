@@ -97,6 +97,12 @@ impl SecretSource {
         Self::fixed("in memory".to_owned(), value)
     }
 
+    /// The secret in a file that a program names itself. The file is looked at when the secret is read.
+    #[must_use]
+    pub fn from_file(path: &Path) -> Self {
+        Self(Arc::new(Source::File(SecretFile::anywhere(Path::new(""), &path.to_string_lossy()))))
+    }
+
     /// The value as it is now. A file is looked at each time (one `stat`) and read when it has changed; this blocks
     /// for as long as the file system does.
     ///

@@ -25,7 +25,8 @@ impl Disk {
     fn mount(at: &Path, megabytes: u32) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let size = format!("size={megabytes}m,mode=0700");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).output().unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).output().unwrap();
         if mounted.status.success() {
             return Some(Self(at.to_owned()));
         }
@@ -40,7 +41,8 @@ impl Disk {
         let filler = self.0.join("filler");
         while free > 0 {
             let size = std::fs::metadata(&filler).map_or(0, |meta| meta.len()) + free;
-            let filled = Command::new("fallocate").args(["-l", &size.to_string()]).arg(&filler).status().unwrap();
+            let filled =
+                Command::new("fallocate").args(["-l", &size.to_string()]).arg(&filler).status().unwrap();
             assert!(filled.success());
             free = self.free();
         }
@@ -132,7 +134,8 @@ async fn a_full_disk_stops_the_intake_and_nothing_else() {
     // A restart succeeds on a full disk, and knows what was delivered.
     let requests = receiver.totals().requests;
     assert!(daemon.terminate().success());
-    let daemon = Daemon::start(&binary, &workspace, &[]).unwrap_or_else(|| panic!("starts: {}", workspace.log()));
+    let daemon =
+        Daemon::start(&binary, &workspace, &[]).unwrap_or_else(|| panic!("starts: {}", workspace.log()));
     let status = daemon.settled(PATIENCE).await;
     assert_eq!(total(&status, "delivered"), total(&status, "stamped") - total(&status, "start"));
     assert_eq!(receiver.totals().requests, requests, "nothing is sent again: the cursors were recorded");

@@ -3,6 +3,8 @@
 //! `TRAILWIRE_KILLS=1000` runs the big form (60 by default); in it a fail point that was never reached is a failure.
 //! `TRAILWIRE_SEED=N` repeats a run's choices.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Mutex;
@@ -109,10 +111,15 @@ fn random_moment(rng: &mut StdRng) {
     std::thread::sleep(Duration::from_millis(rng.random_range(5..700)));
 }
 
+#[allow(clippy::disallowed_methods, reason = "whoever runs the test chooses")]
+fn chosen(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|number| number.parse().unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
-    let kills: u64 = std::env::var("TRAILWIRE_KILLS").map_or(60, |n| n.parse().unwrap());
-    let seed: u64 = std::env::var("TRAILWIRE_SEED").map_or_else(|_| rand::random(), |n| n.parse().unwrap());
+    let kills: u64 = chosen("TRAILWIRE_KILLS").unwrap_or(60);
+    let seed: u64 = chosen("TRAILWIRE_SEED").unwrap_or_else(rand::random);
     println!("TRAILWIRE_SEED={seed} TRAILWIRE_KILLS={kills}");
     let mut rng = StdRng::seed_from_u64(seed);
     let binary = binary::build(&["failpoints"]);
@@ -125,7 +132,8 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     let workspace = Workspace::new(&receiver.url(), &Options::default());
     let ledger = Ledger { time: rfc3339_now(), ..Ledger::default() };
     let unanswered = Mutex::new(Vec::new());
-    let points: Vec<&str> = flow::FAIL_POINTS.iter().chain(journal::failpoint::ALL).chain(api::FAIL_POINTS).copied().collect();
+    let points: Vec<&str> =
+        flow::FAIL_POINTS.iter().chain(journal::failpoint::ALL).chain(api::FAIL_POINTS).copied().collect();
     let hit_log = workspace.path().join("hits.log");
     let clock = Clock::system();
     let mut killed_at: Vec<UnixMillis> = Vec::new();

@@ -52,7 +52,12 @@ impl House {
     async fn arrive(&self, token: &str, org: &str, wanted: u64) {
         let enough = |_: &receiver::Totals| arrived(&self.receiver, token, org) >= wanted;
         let all = self.receiver.wait_until(UNDISTURBED, enough).await;
-        assert!(all, "{} of {wanted} under {token}: {:#}", arrived(&self.receiver, token, org), self.status());
+        assert!(
+            all,
+            "{} of {wanted} under {token}: {:#}",
+            arrived(&self.receiver, token, org),
+            self.status()
+        );
         assert_eq!(arrived(&self.receiver, token, org), wanted);
     }
 
@@ -64,7 +69,8 @@ impl House {
     async fn reload(&self, what: &str) {
         let before = self.workspace.log().matches(what).count();
         self.daemon.signal("HUP");
-        poll::until(what, PATIENCE, || (self.workspace.log().matches(what).count() > before).then_some(())).await;
+        poll::until(what, PATIENCE, || (self.workspace.log().matches(what).count() > before).then_some(()))
+            .await;
     }
 
     fn sink(&self, name: &str) -> Value {
@@ -178,7 +184,8 @@ async fn a_broken_file_keeps_the_last_good_version() {
     house.daemon.settled(PATIENCE).await;
     let House { daemon, workspace, receiver, sent, .. } = house;
     assert!(daemon.terminate().success());
-    let daemon = Daemon::start(&binary::build(&[]), &workspace, &[]).expect("a bad sink does not stop the start");
+    let daemon =
+        Daemon::start(&binary::build(&[]), &workspace, &[]).expect("a bad sink does not stop the start");
     let producer = Producer::new(&daemon.ingest);
     let mut house = House { daemon, workspace, producer, receiver, sent };
     house.load().await;
@@ -200,7 +207,11 @@ async fn a_bad_operators_file_changes_nothing() {
     // A good change beside it waits as well: all or nothing.
     let good = format!("    endpoint: {}\n", house.receiver.url());
     house.workspace.write_sinks(ACME.0, &house.with_second(&good));
-    for bad in [format!("{text}\nno_such_key: 1\n"), "version: 1\n- :\n".to_owned(), text.replace("version: 1", "version: 9")] {
+    for bad in [
+        format!("{text}\nno_such_key: 1\n"),
+        "version: 1\n- :\n".to_owned(),
+        text.replace("version: 1", "version: 9"),
+    ] {
         std::fs::write(&config, bad).unwrap();
         house.reload("everything stays as it is").await;
         assert!(house.daemon.sink(Some(ACME.1), "second").is_none());
@@ -223,10 +234,15 @@ async fn producers_and_quotas_change_without_a_restart() {
     assert_ne!(limited, text);
     std::fs::write(&config, format!("{limited}\nlimits: {{ingest_per_org: {{events: 1/s}}}}\n")).unwrap();
     house.reload(APPLIED).await;
-    let body = house.producer.lines(ACME, ids("not-mine", 1)) + &house.producer.lines(BOREALIS, ids("mine", 20));
+    let body =
+        house.producer.lines(ACME, ids("not-mine", 1)) + &house.producer.lines(BOREALIS, ids("mine", 20));
     let answer = house.producer.post(&[], body.as_bytes()).json();
-    let codes: Vec<&str> =
-        answer["rejected"].as_array().unwrap().iter().map(|refused| refused["code"].as_str().unwrap()).collect();
+    let codes: Vec<&str> = answer["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|refused| refused["code"].as_str().unwrap())
+        .collect();
     assert_eq!(codes[0], "TW-2104", "{answer}");
     assert!(codes.contains(&"TW-2107"), "{answer}");
     let taken = answer["accepted"].as_u64().unwrap();

@@ -149,7 +149,10 @@ async fn a_damaged_table_stops_the_start_until_the_loss_is_accepted() {
     let verified = journal(&binary, &workspace, &["verify", "--json"]);
     assert_eq!(verified.code, 4, "{verified:?}");
     let findings = verified.json()["findings"].clone();
-    assert!(findings.as_array().unwrap().iter().any(|f| f["file"] == name && f["damage"].is_object()), "{findings:#}");
+    assert!(
+        findings.as_array().unwrap().iter().any(|f| f["file"] == name && f["damage"].is_object()),
+        "{findings:#}"
+    );
 
     let before = checksums(&workspace.journal());
     let shown = journal(&binary, &workspace, &["repair"]);
@@ -196,7 +199,10 @@ async fn two_batches(binary: &Path, receiver: &Receiver) -> (Workspace, PathBuf)
     let inspected = journal(binary, &workspace, &["inspect", "--json"]).json();
     let partitions = inspected["journal"]["partitions"].as_array().unwrap().clone();
     let own = partitions.iter().find(|partition| partition["orgs"][ACME.1].is_object()).unwrap();
-    assert!(own["orgs"][BOREALIS.1].is_null(), "the two lie in different partitions, so one is not hurt by the other");
+    assert!(
+        own["orgs"][BOREALIS.1].is_null(),
+        "the two lie in different partitions, so one is not hurt by the other"
+    );
     let file = own["segments"].as_array().unwrap().last().unwrap()["file"].as_str().unwrap().to_owned();
     let segment = workspace.journal().join(file);
     (workspace, segment)

@@ -1,6 +1,7 @@
 //! One attempt: token, body, request, verdict.
 
 mod channel;
+mod head;
 #[cfg(test)]
 mod tests;
 
@@ -10,18 +11,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use egress::{BadDestination, Client, Endpoint, Fault, Request};
+use egress::{BadDestination, Client, Endpoint, Fault};
 use flate2::write::GzEncoder;
 use flow::sink::{Attempt, BatchShape, Cause, Delivery, Sink, Unconfirmed, Verdict};
 use futures_util::future::BoxFuture;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::encode::{Encoder, Metadata};
 use crate::reply::{self, Adjust, Answer, Sent};
 use crate::settings::{Compression, Settings};
 use channel::Channel;
+use head::Kept;
 
 /// The sink of one collector.
 #[derive(Debug)]
@@ -32,13 +33,10 @@ pub struct HecSink {
     target: PathAndQuery,
     shape: BatchShape,
     channel: Channel,
+    head: Kept,
     /// Set for good once the collector turns out not to read gzip.
     plain: AtomicBool,
 }
-
-const CHANNEL: HeaderName = HeaderName::from_static("x-splunk-request-channel");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
 impl HecSink {
     /// A sink whose connections belong to `tenant`. Nothing is resolved or connected yet.
@@ -61,57 +59,37 @@ impl HecSink {
             overhead: encoder.overhead(),
         };
         let plain = AtomicBool::new(settings.compression == Compression::None);
-        Ok(Self { encoder, settings, endpoint, target, shape, channel: Channel::new(), plain })
+        Ok(Self {
+            encoder,
+            settings,
+            endpoint,
+            target,
+            shape,
+            channel: Channel::new(),
+            head: Kept::default(),
+            plain,
+        })
     }
 
     async fn attempt(&self, delivery: &mut Delivery) -> Verdict {
-        let token = match self.settings.token.read() {
-            Ok(token) => token,
-            Err(err) => {
-                return Verdict::Blocked(Cause {
-                    what: err.to_string(),
-                    remedy: "put the collector's token where the sink's token setting points".to_owned(),
-                    code: None,
-                });
-            }
-        };
-        let Some(authorization) = authorization(token.expose()) else {
-            return Verdict::Blocked(Cause {
-                what: "the token holds characters that cannot stand in a header".to_owned(),
-                remedy: "write the token alone into the secret, without quotes or line breaks inside"
-                    .to_owned(),
-                code: None,
-            });
+        let head = match self.head(delivery.started()) {
+            Ok(head) => head,
+            Err(cause) => return Verdict::Blocked(cause),
         };
         let rows = delivery.rows();
         let mut body = Vec::with_capacity(self.room(rows.bytes(), rows.count()));
         self.encoder.encode(rows, &delivery.delivery_id(), &mut body);
         let (bytes, records) = (body.len(), rows.count());
         delivery.release();
-        let gzip = !self.plain.load(Ordering::Relaxed);
-        let body = match gzip {
+        let body = match head.gzip {
             true => match compressed(body).await {
                 Ok(body) => body,
                 Err(err) => return ours(format!("the body could not be compressed: {err}")),
             },
             false => body,
         };
-        let (channel, channel_renewed) = self.channel.get();
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(AUTHORIZATION, authorization);
-        headers.insert(CHANNEL, channel.clone());
-        headers.insert(CONTENT_TYPE, JSON);
-        if gzip {
-            headers.insert(CONTENT_ENCODING, GZIP);
-        }
-        let request = Request {
-            method: Method::POST,
-            target: self.target.clone(),
-            headers,
-            body: Bytes::from(body),
-            timeout: self.settings.request.timeout,
-        };
-        let reply = match self.endpoint.send(request).await {
+        let sending = self.endpoint.send_as(&head.request, Bytes::from(body), self.settings.request.timeout);
+        let reply = match sending.await {
             Ok(reply) => reply,
             Err(fault) => return of_fault(&fault),
         };
@@ -126,18 +104,26 @@ impl HecSink {
         let sent = Sent {
             records,
             bytes,
-            gzip,
-            channel_renewed,
+            gzip: head.gzip,
+            channel_renewed: head.channel_renewed,
             partial_accept: self.settings.partial_accept,
-            token: token.expose(),
+            token: head.token.expose(),
         };
         let judgement = reply::judge(&answer, &sent);
         match judgement.adjust {
-            Some(Adjust::NewChannel) => self.channel.renew(&channel),
+            Some(Adjust::NewChannel) => self.channel.renew(&head.channel),
             Some(Adjust::NoCompression) => self.plain.store(true, Ordering::Relaxed),
-            None if judgement.verdict == Verdict::Accepted => self.channel.accepted(&channel),
-            None => {}
+            None if head.channel_renewed && judgement.verdict == Verdict::Accepted => {
+                self.channel.accepted(&head.channel);
+            }
+            None => {
+                return match judgement.verdict {
+                    Verdict::Blocked(cause) => self.blocked(&head, cause),
+                    verdict => verdict,
+                };
+            }
         }
+        self.head.forget();
         judgement.verdict
     }
 
@@ -175,16 +161,6 @@ impl Sink for HecSink {
         });
         Box::pin(std::future::ready(settled.collect()))
     }
-}
-
-fn authorization(token: &str) -> Option<HeaderValue> {
-    // Only what a header carries unchanged: `HeaderValue` alone would take any byte above 0x7f as well.
-    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return None;
-    }
-    let mut value = HeaderValue::try_from(format!("Splunk {token}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// Off the I/O threads: a megabyte takes milliseconds.

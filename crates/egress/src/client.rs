@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flow::clock::{Clock, Instant};
-use http::header::{HOST, USER_AGENT};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, RETRY_AFTER, TRANSFER_ENCODING, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::Full;
@@ -167,6 +167,24 @@ pub struct Request {
     pub timeout: Duration,
 }
 
+/// What requests of one kind have in common, made ready once by [`Endpoint::head`].
+#[derive(Debug, Clone)]
+pub struct Head {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Head {
+    fn message(&self, body: Bytes) -> http::Request<Full<Bytes>> {
+        let mut message = http::Request::new(Full::new(body));
+        *message.method_mut() = self.method.clone();
+        *message.uri_mut() = self.uri.clone();
+        *message.headers_mut() = self.headers.clone();
+        message
+    }
+}
+
 /// A reply.
 #[derive(Debug, Clone)]
 pub struct Reply {
@@ -210,12 +228,35 @@ impl Endpoint {
     /// # Errors
     /// [`Fault`]: no reply. [`Fault::outcome_unknown`] says whether the peer may have acted on the request.
     pub async fn send(&self, request: Request) -> Result<Reply, Fault> {
+        let Request { method, target, headers, body, timeout } = request;
+        let head = self.head(method, target, headers)?;
+        self.send_as(&head, body, timeout).await
+    }
+
+    /// Makes a head for many requests. `Host`, `Content-Length` and `User-Agent` are set here.
+    ///
+    /// # Errors
+    /// [`Fault`] when a header says how the message is framed or what becomes of the connection.
+    pub fn head(&self, method: Method, target: PathAndQuery, mut headers: HeaderMap) -> Result<Head, Fault> {
+        headers.remove(CONTENT_LENGTH);
+        if headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONNECTION) {
+            return Err(Fault::unsent(FaultKind::Unsendable));
+        }
+        headers.insert(HOST, self.host.clone());
+        headers.insert(USER_AGENT, AGENT);
+        Ok(Head { method, uri: Uri::from(target), headers })
+    }
+
+    /// Makes one exchange as [`Endpoint::send`] does, with a head of this endpoint.
+    ///
+    /// # Errors
+    /// As [`Endpoint::send`].
+    pub async fn send_as(&self, head: &Head, body: Bytes, timeout: Duration) -> Result<Reply, Fault> {
         let mut progress = Progress::default();
-        let timeout = request.timeout;
-        let outcome = tokio::time::timeout(timeout, self.exchange(request, &mut progress)).await;
+        let outcome = tokio::time::timeout(timeout, self.exchange(head, body, &mut progress)).await;
         match outcome {
             Ok(Ok(received)) => Ok(Reply {
-                retry_after: retry_after::parse(&received.headers, self.client.0.clock.now().wall),
+                retry_after: self.retry_after(&received.headers),
                 status: received.status,
                 headers: received.headers,
                 body: received.body,
@@ -227,25 +268,21 @@ impl Endpoint {
         }
     }
 
-    async fn exchange(&self, request: Request, progress: &mut Progress) -> Result<Received, Fault> {
+    async fn exchange(&self, head: &Head, body: Bytes, progress: &mut Progress) -> Result<Received, Fault> {
         let _slot = self.share.slot().await;
         progress.slot = true;
-        let mut message = self.message(request)?;
         if let Some(leased) = self.pool.take(self.now()) {
             progress.sent = true;
-            // Kept for the second try: the body is shared, so this copies the head only.
-            let again = message.clone();
-            match self.run(leased, message).await {
+            match self.run(leased, head.message(body.clone())).await {
                 Ok(received) => {
                     self.client.0.reused.fetch_add(1, Ordering::Relaxed);
                     return Ok(received);
                 }
                 Err(Broken { fault, unsent }) => {
-                    if unsent.is_none() && (fault.kind != FaultKind::Cut || fault.status.is_some()) {
+                    if !unsent && (fault.kind != FaultKind::Cut || fault.status.is_some()) {
                         return Err(fault);
                     }
                     self.client.0.resent.fetch_add(1, Ordering::Relaxed);
-                    message = unsent.unwrap_or(again);
                 }
             }
         }
@@ -259,7 +296,8 @@ impl Endpoint {
         self.share.set_exempt(vetted.operator);
         let connection = Connection::open(stream).await?;
         progress.sent = true;
-        self.run(Leased { connection, opened: self.now() }, message).await.map_err(|broken| broken.fault)
+        let leased = Leased { connection, opened: self.now() };
+        self.run(leased, head.message(body)).await.map_err(|broken| broken.fault)
     }
 
     async fn run(&self, mut leased: Leased, message: http::Request<Full<Bytes>>) -> Result<Received, Broken> {
@@ -268,24 +306,14 @@ impl Endpoint {
         Ok(received)
     }
 
-    fn message(&self, request: Request) -> Result<http::Request<Full<Bytes>>, Fault> {
-        let mut message = http::Request::new(Full::new(request.body));
-        *message.method_mut() = request.method;
-        *message.uri_mut() = Uri::from(request.target);
-        let mut headers = request.headers;
-        headers.insert(HOST, self.host.clone());
-        headers.insert(USER_AGENT, AGENT);
-        headers.remove(http::header::CONTENT_LENGTH);
-        if headers.contains_key(http::header::TRANSFER_ENCODING)
-            || headers.contains_key(http::header::CONNECTION)
-        {
-            return Err(Fault::unsent(FaultKind::Unsendable));
-        }
-        *message.headers_mut() = headers;
-        Ok(message)
+    fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
+        // Most replies ask for no wait: then nobody need know what time it is.
+        headers
+            .contains_key(RETRY_AFTER)
+            .then(|| retry_after::parse(headers, self.client.0.clock.now().wall))?
     }
 
     fn now(&self) -> Instant {
-        self.client.0.clock.now().instant
+        self.client.0.clock.instant()
     }
 }

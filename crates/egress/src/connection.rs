@@ -41,10 +41,10 @@ pub(crate) struct Received {
     pub(crate) truncated: bool,
 }
 
-/// An exchange that failed, with the request when not a byte of it was written.
+/// An exchange that failed, and whether not a byte of the request was written.
 pub(crate) struct Broken {
     pub(crate) fault: Fault,
-    pub(crate) unsent: Option<Request<Full<Bytes>>>,
+    pub(crate) unsent: bool,
 }
 
 impl Connection {
@@ -67,16 +67,22 @@ impl Connection {
         !self.closed && self.send.is_ready()
     }
 
+    /// Whether the last exchange left the connection fit for another one, as far as is known without looking at the
+    /// socket: that is looked at before the next exchange anyway.
+    pub(crate) fn is_reusable(&mut self) -> bool {
+        (!self.closed && self.send.is_ready()) || self.is_open()
+    }
+
     /// Sends one request and reads its reply.
     pub(crate) async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Received, Broken> {
         let mut reply = std::pin::pin!(self.send.try_send_request(request));
         let (io, closed) = (&mut self.io, &mut self.closed);
         let response = poll_fn(|cx| drive(io, closed, cx, |cx| reply.as_mut().poll(cx))).await;
         let response = response.map_err(|mut failed| {
-            let unsent = failed.take_message();
-            Broken { fault: classify(failed.error(), unsent.is_none(), None), unsent }
+            let unsent = failed.take_message().is_some();
+            Broken { fault: classify(failed.error(), !unsent, None), unsent }
         })?;
-        self.read(response).await.map_err(|fault| Broken { fault, unsent: None })
+        self.read(response).await.map_err(|fault| Broken { fault, unsent: false })
     }
 
     async fn read(&mut self, response: Response<Incoming>) -> Result<Received, Fault> {

@@ -62,7 +62,7 @@ impl Pool {
 
     /// Keeps a connection whose last exchange is whole.
     pub(crate) fn put(&self, mut leased: Leased, now: Instant) {
-        if now.saturating_duration_since(leased.opened) >= MAX_AGE || !leased.connection.is_open() {
+        if now.saturating_duration_since(leased.opened) >= MAX_AGE || !leased.connection.is_reusable() {
             return;
         }
         let mut idle = self.idle.lock();

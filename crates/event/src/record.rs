@@ -27,7 +27,7 @@ pub use head::{Head, MAX_HEAD, head};
 pub use view::{View, ViewFault};
 
 use crate::Kind;
-use crate::raw::{RawEvent, write_escaped};
+use crate::raw::{RawEvent, Text, write_escaped};
 use crate::time;
 use write::Writer;
 
@@ -165,31 +165,33 @@ impl Tail<'_> {
         let start = out.len();
         let facts = self.facts;
         let out = &mut Writer::new(out, facts.source);
-        out.put(b"\"id\":\"");
         match self.id_hash {
-            Some(hash) => {
-                out.put(b"hash:");
-                out.put(&hex16(hash));
-            }
-            None => out.put_text(facts.id),
+            Some(hash) => out.hashed(b"\"id\":\"hash:", hash),
+            None => out.member(b"\"id\":\"", facts.id),
         }
-        out.put(b"\",\"kind\":\"");
-        out.put(facts.kind.name().as_bytes());
-        out.put(b"\",\"time\":\"");
-        if facts.time_text.is_empty() {
-            out.put(&time::format_ms(facts.time_ms));
-        } else {
-            out.put_text(facts.time_text);
-        }
-        out.put(match self.time_mark {
-            None => b"\"".as_slice(),
-            Some(TimeMark::Past) => b"\",\"time_mark\":\"past\"",
-            Some(TimeMark::Future) => b"\",\"time_mark\":\"future\"",
+        out.put_or_follow(match facts.kind {
+            Kind::ApiCall => b",\"kind\":\"api_call\"",
+            Kind::Lifecycle => b",\"kind\":\"lifecycle\"",
+            Kind::AppEvent => b",\"kind\":\"app_event\"",
+            Kind::AuditEvent => b",\"kind\":\"audit_event\"",
+            Kind::CallGroup => b",\"kind\":\"call_group\"",
+            Kind::Notice => b",\"kind\":\"notice\"",
+            Kind::AdminAction => b",\"kind\":\"admin_action\"",
         });
-        out.member(b",\"org_id\":\"", facts.org_id);
-        out.member(b",\"site_id\":\"", facts.site_id);
-        out.member(b",\"site\":\"", facts.site);
-        out.member(b",\"product\":\"", facts.product);
+        if facts.time_text.is_empty() {
+            out.clean(b"\"time\":\"", &time::format_ms(facts.time_ms));
+        } else {
+            out.member(b"\"time\":\"", facts.time_text);
+        }
+        match self.time_mark {
+            None => {}
+            Some(TimeMark::Past) => out.put(b",\"time_mark\":\"past\""),
+            Some(TimeMark::Future) => out.put(b",\"time_mark\":\"future\""),
+        }
+        out.member(b"\"org_id\":\"", facts.org_id);
+        out.member(b"\"site_id\":\"", facts.site_id);
+        out.member(b"\"site\":\"", facts.site);
+        out.member(b"\"product\":\"", facts.product);
         self.app(out);
         self.actor_and_client(out);
         self.request(out);
@@ -209,121 +211,134 @@ impl Tail<'_> {
     fn app(&self, out: &mut Writer<'_, '_>) {
         let app = &self.facts.app;
         out.object(b",\"app\":", |out| {
-            out.member(b",\"id\":\"", app.id);
-            out.member(b",\"key\":\"", app.key);
-            out.member(b",\"kind\":\"", app.kind);
-            out.member(b",\"installation_id\":\"", app.installation_id);
-            out.member(b",\"environment\":\"", app.environment);
-            out.member(b",\"version\":\"", app.version);
-            out.put(match self.attribution {
-                Attribution::Declared => b",\"attribution\":\"declared\"".as_slice(),
-                Attribution::Rule => b",\"attribution\":\"rule\"",
-                Attribution::None => b",\"attribution\":\"none\"",
-            });
+            out.member(b"\"id\":\"", app.id);
+            out.member(b"\"key\":\"", app.key);
+            out.member(b"\"kind\":\"", app.kind);
+            out.member(b"\"installation_id\":\"", app.installation_id);
+            out.member(b"\"environment\":\"", app.environment);
+            out.member(b"\"version\":\"", app.version);
+            out.rendered(
+                b"\"attribution\":",
+                match self.attribution {
+                    Attribution::Declared => b"\"declared\"".as_slice(),
+                    Attribution::Rule => b"\"rule\"",
+                    Attribution::None => b"\"none\"",
+                },
+            );
         });
     }
 
     fn actor_and_client(&self, out: &mut Writer<'_, '_>) {
         let (actor, client) = (&self.facts.actor, &self.facts.client);
-        out.object(b",\"actor\":", |out| {
-            out.member(b",\"acting_as\":\"", actor.acting_as);
-            out.member(b",\"account_id\":\"", actor.account_id);
-            out.member(b",\"credential\":\"", actor.credential);
-        });
-        out.object(b",\"client\":", |out| {
-            out.member(b",\"origin\":\"", client.origin);
-            out.member(b",\"evidence\":\"", client.evidence);
-            out.member(b",\"ip\":\"", client.ip);
-            out.clean(b",\"user_agent\":\"", self.user_agent);
-        });
+        if any(&[actor.acting_as, actor.account_id, actor.credential]) {
+            out.object(b",\"actor\":", |out| {
+                out.member(b"\"acting_as\":\"", actor.acting_as);
+                out.member(b"\"account_id\":\"", actor.account_id);
+                out.member(b"\"credential\":\"", actor.credential);
+            });
+        }
+        if any(&[client.origin, client.evidence, client.ip]) || !self.user_agent.is_empty() {
+            out.object(b",\"client\":", |out| {
+                out.member(b"\"origin\":\"", client.origin);
+                out.member(b"\"evidence\":\"", client.evidence);
+                out.member(b"\"ip\":\"", client.ip);
+                out.clean(b"\"user_agent\":\"", self.user_agent);
+            });
+        }
     }
 
     fn request(&self, out: &mut Writer<'_, '_>) {
         let request = &self.facts.request;
+        if !any(&[request.id, request.trace_id, request.method, request.description])
+            && self.path.is_empty()
+            && self.query.is_empty()
+            && request.bytes.is_none()
+        {
+            return;
+        }
         out.object(b",\"request\":", |out| {
-            out.member(b",\"id\":\"", request.id);
-            out.member(b",\"trace_id\":\"", request.trace_id);
-            out.member(b",\"method\":\"", request.method);
-            out.clean(b",\"path\":\"", self.path);
-            out.clean(b",\"query\":\"", self.query);
-            out.number(b",\"bytes\":", request.bytes);
+            out.member(b"\"id\":\"", request.id);
+            out.member(b"\"trace_id\":\"", request.trace_id);
+            out.member(b"\"method\":\"", request.method);
+            out.clean(b"\"path\":\"", self.path);
+            out.clean(b"\"query\":\"", self.query);
+            out.number(b"\"bytes\":", request.bytes);
             if !request.description.is_empty() {
-                out.length(b",\"description\":{\"len\":", request.description.count_chars());
+                out.length(b"\"description\":", request.description.count_chars());
             }
         });
     }
 
     fn response(&self, out: &mut Writer<'_, '_>) {
         let response = &self.facts.response;
-        out.object(b",\"response\":", |out| {
-            if response.status != 0 {
-                out.number(b",\"status\":", Some(response.status));
-            }
-            out.number(b",\"bytes\":", response.bytes);
-            out.number(b",\"rate_limit_remaining\":", response.rate_limit_remaining);
-        });
-        out.number(b",\"duration_us\":", response.duration_us);
+        let status = Some(response.status).filter(|status| *status != 0);
+        if status.is_some() || response.bytes.is_some() || response.rate_limit_remaining.is_some() {
+            out.object(b",\"response\":", |out| {
+                out.number(b"\"status\":", status);
+                out.number(b"\"bytes\":", response.bytes);
+                out.number(b"\"rate_limit_remaining\":", response.rate_limit_remaining);
+            });
+        }
+        out.number(b"\"duration_us\":", response.duration_us);
     }
 
     fn lifecycle(&self, out: &mut Writer<'_, '_>) {
         let lifecycle = &self.facts.lifecycle;
         out.object(b",\"lifecycle\":", |out| {
-            out.member(b",\"event\":\"", lifecycle.event);
-            out.member(b",\"by\":\"", lifecycle.by);
-            for (name, scopes) in [
-                (b",\"scopes_before\":".as_slice(), self.scopes_before),
-                (b",\"scopes_after\":", self.scopes_after),
-            ] {
-                if !scopes.is_empty() {
-                    out.put(name);
-                    out.put(scopes);
-                }
-            }
-            out.member(b",\"version_before\":\"", lifecycle.version_before);
-            out.member(b",\"version_after\":\"", lifecycle.version_after);
+            out.member(b"\"event\":\"", lifecycle.event);
+            out.member(b"\"by\":\"", lifecycle.by);
+            out.rendered(b"\"scopes_before\":", self.scopes_before);
+            out.rendered(b"\"scopes_after\":", self.scopes_after);
+            out.member(b"\"version_before\":\"", lifecycle.version_before);
+            out.member(b"\"version_after\":\"", lifecycle.version_after);
         });
     }
 
     fn app_event(&self, out: &mut Writer<'_, '_>) {
         let told = &self.facts.app_event;
         out.object(b",\"app_event\":", |out| {
-            out.member(b",\"name\":\"", told.name);
-            out.object(b",\"object\":", |out| {
-                out.member(b",\"type\":\"", told.object_type);
-                if let Some(hash) = self.object_id {
-                    out.put(b",\"id\":\"hash:");
-                    out.put(&hex16(hash));
-                    out.put(b"\"");
-                }
-                out.measured(b",\"name\":{\"len\":", told.object_name);
-            });
-            out.measured(b",\"summary\":{\"len\":", told.summary);
-            out.measured(b",\"before\":{\"len\":", told.before);
-            out.measured(b",\"after\":{\"len\":", told.after);
+            out.member(b"\"name\":\"", told.name);
+            if !told.object_type.is_empty() || self.object_id.is_some() || told.object_name.present {
+                out.object(b",\"object\":", |out| {
+                    out.member(b"\"type\":\"", told.object_type);
+                    if let Some(hash) = self.object_id {
+                        out.hashed(b"\"id\":\"hash:", hash);
+                    }
+                    out.measured(b"\"name\":", told.object_name);
+                });
+            }
+            out.measured(b"\"summary\":", told.summary);
+            out.measured(b"\"before\":", told.before);
+            out.measured(b"\"after\":", told.after);
         });
     }
 
     fn audit_event(&self, out: &mut Writer<'_, '_>) {
         let told = &self.facts.audit_event;
         out.object(b",\"audit_event\":", |out| {
-            out.member(b",\"action\":\"", told.action);
-            out.member(b",\"category\":\"", told.category);
-            out.measured(b",\"context\":{\"len\":", told.context);
-            out.measured(b",\"container\":{\"len\":", told.container);
-            out.measured(b",\"message\":{\"len\":", told.message);
+            out.member(b"\"action\":\"", told.action);
+            out.member(b"\"category\":\"", told.category);
+            out.measured(b"\"context\":", told.context);
+            out.measured(b"\"container\":", told.container);
+            out.measured(b"\"message\":", told.message);
         });
     }
 
     fn closing(&self, out: &mut Writer<'_, '_>) {
         out.put(match self.facts.response.status {
-            200..=399 => b",\"outcome\":\"success\"".as_slice(),
+            200..=399 => b",\"outcome\":\"success\"",
             400..=599 => b",\"outcome\":\"failure\"",
             _ => b",\"outcome\":\"unknown\"",
         });
         out.put(if self.complete { &self.origin.full } else { &self.origin.partial });
-        out.put_number(self.replaced);
+        out.put(itoa::Buffer::new().format(self.replaced).as_bytes());
         out.put(b"}");
     }
+}
+
+/// Whether any of the texts is there.
+fn any(texts: &[Text<'_>]) -> bool {
+    texts.iter().any(|text| !text.is_empty())
 }
 
 /// Sixteen hexadecimal digits.

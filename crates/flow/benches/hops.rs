@@ -1,6 +1,8 @@
 //! One benchmark per hop of this crate: commit (dedupe, stamp, build), read from the tail.
 //! `cargo bench -p flow`
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark stops at the first surprise")]
+
 use std::io;
 use std::sync::Arc;
 
@@ -115,7 +117,7 @@ fn commit_1000_rows(bencher: Bencher<'_, '_>) {
                 .map(|n| Queued { rows: batch(&directory, &ids, 125, first + n * 125), reply: () })
                 .collect::<Vec<_>>()
         })
-        .bench_local_values(|batches| owner.commit(batches, &[], clock.now()).unwrap());
+        .bench_local_values(|batches| owner.commit(batches, Vec::new(), clock.now()).unwrap());
 }
 
 /// One organisation's rows out of 20 blocks of 1,000 rows.
@@ -127,7 +129,7 @@ fn read_one_org_from_20_blocks(bencher: Bencher<'_, '_>) {
     let tail = Tail::new(Arc::clone(&directory), &[Row(0)], 1 << 30);
     for n in 0..20 {
         let queued = Queued { rows: batch(&directory, &ids, 1000, n * 1000), reply: () };
-        let done = owner.commit(vec![queued], &[], clock.now()).unwrap();
+        let done = owner.commit(vec![queued], Vec::new(), clock.now()).unwrap();
         tail.push(PartitionId(0), done.block.unwrap(), done.orgs.into_boxed_slice());
     }
     let spec = ReadSpec {

@@ -1,6 +1,8 @@
 //! The delivery engine's share of a delivery: from the notification of a block to the recorded verdict, with sinks that
 //! accept at once. `cargo bench -p flow --bench lanes`
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark stops at the first surprise")]
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -199,7 +201,7 @@ impl Bench {
         }
         self.put += rows;
         let done =
-            self.owner.commit(vec![Queued { rows: prepared, reply: () }], &[], self.clock.now()).unwrap();
+            self.owner.commit(vec![Queued { rows: prepared, reply: () }], vec![], self.clock.now()).unwrap();
         (done.block.unwrap(), done.orgs)
     }
 

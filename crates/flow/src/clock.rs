@@ -66,6 +66,12 @@ impl Clock {
         Moment { instant, wall }
     }
 
+    /// Now, for durations and deadlines only.
+    #[must_use]
+    pub fn instant(&self) -> Instant {
+        instant_now()
+    }
+
     /// Waits until `deadline`. Only the loops of this crate may wait on the time on behalf of a sink.
     pub async fn sleep_until(&self, deadline: Instant) {
         tokio::time::sleep_until(deadline).await;

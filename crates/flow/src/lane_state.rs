@@ -4,6 +4,7 @@
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use event::OrgId;
 
@@ -102,7 +103,7 @@ pub struct LaneState {
     /// The sink.
     pub sink: SinkId,
     /// `organisation/name` or `*/name`, so that the state of a removed sink can be shown.
-    pub label: String,
+    pub label: Arc<str>,
     /// Restart point.
     pub next_row: Row,
     /// Ranges at or after `next_row` that are settled already (out-of-order completion), ascending.
@@ -206,7 +207,7 @@ impl LaneState {
 
     fn decode(fields: &mut Fields<'_>) -> Result<Self, BadField> {
         let sink = u128::from(fields.u64("sink")?) | (u128::from(fields.u64("sink")?) << 64);
-        let label = fields.text("sink label")?.to_owned();
+        let label = Arc::from(fields.text("sink label")?);
         let flags = fields.u8("lane flags")?;
         let next_row = Row(fields.u64("next row")?);
         let start_row = Row(fields.u64("start row")?);

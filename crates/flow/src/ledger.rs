@@ -181,6 +181,11 @@ impl Ledger {
         tiles + usize::from(self.telling.is_some())
     }
 
+    /// Whether something has been cut that is not in the prefix.
+    pub(crate) fn has_tiles(&self) -> bool {
+        !self.tiles.is_empty()
+    }
+
     /// Whether another cut would be one too many.
     pub(crate) fn is_crowded(&self) -> bool {
         self.tiles.len() >= MAX_TILES

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::clock::Instant;
 
+/// Starts are given out in steps of this: each wake-up of the engine then serves several.
+pub const STEP: Duration = Duration::from_millis(8);
+
 /// A delivery costs CPU whatever its size. When starts are scarce, batches grow by waiting: that is the only linger.
 ///
 /// A token bucket that holds a tenth of a second of starts; every attempt takes one, retries included.
@@ -38,12 +41,11 @@ impl StartBudget {
         self.tokens = (self.tokens - 1.0).max(-Self::burst(self.per_second));
     }
 
-    /// When the next start is within the budget.
+    /// When the next start is within the budget, and those of a whole [`STEP`] with it.
     #[must_use]
     pub fn next(&self) -> Instant {
         let missing = (1.0 - self.tokens).max(0.0);
-        // A little later than exactly then: timers have millisecond steps, and one wake-up serves several starts.
-        self.at + Duration::from_secs_f64(missing / self.per_second) + Duration::from_millis(1)
+        self.at + Duration::from_secs_f64(missing / self.per_second) + STEP
     }
 
     fn refill(&mut self, now: Instant) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use event::OrgId;
 use futures_util::future::BoxFuture;
+use smallvec::SmallVec;
 
 use crate::block::Block;
 use crate::prepared::Prepared;
@@ -46,8 +47,11 @@ pub struct Piece {
     /// The block, or the part of it that holds these rows.
     pub block: Arc<Block>,
     /// Which rows of it, ascending and disjoint.
-    pub rows: Vec<Range<u32>>,
+    pub rows: Ranges,
 }
+
+/// Ranges of row indices in one block: a single one for a lane of one organisation.
+pub type Ranges = SmallVec<[Range<u32>; 1]>;
 
 impl Piece {
     /// How many records.

@@ -203,7 +203,7 @@ impl Owner {
     pub fn commit<T>(
         &mut self,
         batches: Vec<Queued<T>>,
-        states: &[LaneStates],
+        states: Vec<LaneStates>,
         now: Moment,
     ) -> Result<Committed<T>, OwnerFault> {
         let rows_wanted: usize = batches.iter().map(|b| b.rows.stored_bytes()).sum();
@@ -384,16 +384,16 @@ impl Owner {
         (builder.finish(&place), run_orgs)
     }
 
-    fn control_body(&mut self, states: &[LaneStates]) -> Vec<u8> {
+    fn control_body(&mut self, states: Vec<LaneStates>) -> Vec<u8> {
         let mut body = Vec::new();
         let mut lanes = Vec::new();
-        for states in states.iter().filter(|s| !s.0.is_empty()) {
+        for states in states.into_iter().filter(|s| !s.0.is_empty()) {
             lanes.clear();
             states.encode(&mut lanes);
             body.push(LANES);
             put_bytes(&mut body, &lanes);
-            for state in &states.0 {
-                self.state.keep_lane(state.clone());
+            for state in states.0 {
+                self.state.keep_lane(state);
             }
         }
         body

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use smallvec::SmallVec;
 
+use crate::clock::Instant;
 use crate::log::Piece;
 use crate::units::{PartitionId, Row, RowRange, Seq};
 
@@ -137,12 +138,13 @@ impl Rows {
         for piece in &self.pieces {
             let block = &piece.block;
             let base = block.header().base_row.0;
-            let mut runs = block.runs().peekable();
+            // A lane of one organisation wants one run of hundreds.
+            let first = piece.rows.first().map_or(0, |range| block.run_index_of(range.start));
+            let mut runs = block.runs_from(first).peekable();
             for range in &piece.rows {
                 for index in range.clone() {
                     while runs.next_if(|run| run.first + run.count <= index).is_some() {}
-                    let (Some(run), Some(row), Some(record)) =
-                        (runs.peek(), block.row(index), block.record(index))
+                    let (Some(run), Some((time_ms, record))) = (runs.peek(), block.timed_record(index))
                     else {
                         debug_assert!(false, "a delivery holds only rows that were read");
                         continue;
@@ -153,7 +155,7 @@ impl Rows {
                         seq: Some(seq),
                         prev_seq: self.starts.prev(run.org, seq),
                         row: Row(base + u64::from(index)),
-                        time_ms: row.time_ms,
+                        time_ms,
                         record,
                     });
                 }
@@ -222,6 +224,7 @@ pub struct Delivery {
     pub(crate) delivery_id: u128,
     pub(crate) partition: PartitionId,
     pub(crate) attempt: u32,
+    pub(crate) started: Instant,
 }
 
 impl Delivery {
@@ -253,6 +256,13 @@ impl Delivery {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// When the lane started this attempt: a connector that keeps something for a while, such as a secret that it has
+    /// read, tells its age by this and never reads the time itself.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
     }
 
     /// Ends the delivery with a verdict.

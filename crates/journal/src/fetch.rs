@@ -109,7 +109,7 @@ pub(crate) fn fetch_all(
             let whole = Arc::new(whole.with_body(body, 0));
             source.check(block, &whole, &rows)?;
             next = Row(block.base_row.0 + u64::from(rows.end));
-            pieces.push(Piece { block: whole, rows: vec![rows] });
+            pieces.push(Piece { block: whole, rows: std::iter::once(rows).collect() });
         }
     }
     if next <= from {
@@ -151,7 +151,7 @@ pub(crate) fn fetch_picked(
             let body = Bytes::from(read_up_to(&*source.file, at, len)?);
             let read = Arc::new(Block::clone(&table).with_body(body, part.start));
             source.check(block, &read, rows)?;
-            pieces.push(Piece { block: read, rows: vec![rows.clone()] });
+            pieces.push(Piece { block: read, rows: std::iter::once(rows.clone()).collect() });
         }
     }
     Ok(pieces)
@@ -175,7 +175,7 @@ fn small(
     for rows in ranges {
         source.check(block, &read, rows)?;
     }
-    Ok(Piece { block: read, rows: ranges.to_vec() })
+    Ok(Piece { block: read, rows: ranges.iter().cloned().collect() })
 }
 
 impl Source<'_> {

@@ -98,6 +98,24 @@ pub(crate) struct JobArgs {
     folder: Option<PathBuf>,
 }
 
+impl JobArgs {
+    /// The measured events, sent to the daemon at `rate`.
+    fn plan(&self, rate: Option<u64>) -> rig::Plan {
+        rig::Plan {
+            events: self.events,
+            first: 0,
+            orgs: self.orgs,
+            apps: self.apps,
+            seed: self.seed,
+            batch: self.batch,
+            connections: self.connections,
+            rate,
+            on_the_fly: false,
+            hec: false,
+        }
+    }
+}
+
 /// Runs `bench`.
 ///
 /// # Errors

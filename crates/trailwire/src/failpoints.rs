@@ -58,6 +58,10 @@ fn die(hits: &BTreeMap<&'static str, AtomicU64>, log: Option<&PathBuf>) -> ! {
             drop(writeln!(file, "{name} {}", count.load(Ordering::SeqCst)));
         }
     }
-    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    if let Err(error) =
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+    {
+        eprintln!("no SIGKILL ({error}): aborting instead");
+    }
     std::process::abort()
 }

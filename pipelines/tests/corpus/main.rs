@@ -63,7 +63,7 @@ fn tails(plan: &Plan, text: &str) -> (Vec<String>, u64) {
 }
 
 fn class(status: Option<i64>) -> String {
-    status.map_or("none".to_owned(), |s| format!("{}xx", s / 100))
+    status.map_or_else(|| "none".to_owned(), |s| format!("{}xx", s / 100))
 }
 
 /// Counts by organisation, app, kind and status class.

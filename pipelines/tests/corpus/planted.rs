@@ -92,7 +92,7 @@ fn base64_spellings(value: &[u8]) -> Vec<String> {
         // The characters that depend on the neighbours are cut off.
         let (from, to) = ((before * 8).div_ceil(6), padded.len() * 8 / 6);
         for text in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
-            spellings.push(text[from..to].to_owned());
+            spellings.push(text.get(from..to).unwrap().to_owned());
         }
     }
     spellings

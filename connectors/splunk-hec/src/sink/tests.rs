@@ -287,3 +287,71 @@ fn the_shape_is_that_of_the_settings() {
     assert_eq!((shape.max_events, shape.max_bytes), (5_000, 1_000_000));
     assert_eq!(shape.overhead, 784);
 }
+
+fn write_token(path: &std::path::Path, token: &str) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // A file of its own each time, so that its inode tells it from the one before within the same tick of the clock.
+    let new = path.with_extension("new");
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).unwrap();
+    file.write_all(token.as_bytes()).unwrap();
+    std::fs::rename(new, path).unwrap();
+}
+
+async fn deliver_at(sink: &Arc<HecSink>, at: flow::clock::Instant) -> Verdict {
+    let (delivery, _watch) = batch().at(at).delivery();
+    let Attempt::Settled(settled) = Arc::clone(sink).deliver(delivery).await else { panic!("no acks yet") };
+    verdict_of(settled)
+}
+
+#[tokio::test]
+async fn a_token_is_looked_up_once_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    write_token(&path, "first");
+    let ok = r#"{"text":"Success","code":0}"#;
+    let mut collector = Collector::new(vec![reply(200, ok); 4]).await;
+    let token = SecretSource::from_file(&path);
+    let sink = sink(Settings { token, ..settings(collector.address) });
+    let start = Clock::system().now().instant;
+    let mut used = Vec::new();
+    for (millis, token) in [(0, "first"), (10, "second"), (999, "second"), (1_000, "second")] {
+        write_token(&path, token);
+        assert_eq!(deliver_at(&sink, start + Duration::from_millis(millis)).await, Verdict::Accepted);
+        let (head, _) = collector.request().await;
+        used.extend(
+            head.lines().find_map(|line| line.strip_prefix("authorization: Splunk ")).map(str::to_owned),
+        );
+    }
+    assert_eq!(used, ["first", "first", "first", "second"]);
+    std::fs::remove_file(&path).unwrap();
+    let gone = deliver_at(&sink, start + Duration::from_secs(2)).await;
+    assert!(matches!(gone, Verdict::Blocked(_)), "{gone:?}: what cannot be read any more is not used");
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_token_that_was_replaced_meanwhile_blocks_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    write_token(&path, "first");
+    let (ok, bad) = (r#"{"text":"Success","code":0}"#, r#"{"text":"Invalid token","code":4}"#);
+    let replies = vec![reply(200, ok), reply(403, bad), reply(403, bad)];
+    let mut collector = Collector::new(replies).await;
+    let token = SecretSource::from_file(&path);
+    let sink = sink(Settings { token, ..settings(collector.address) });
+    let start = Clock::system().now().instant;
+    assert_eq!(deliver_at(&sink, start).await, Verdict::Accepted);
+    write_token(&path, "second");
+    let verdict = deliver_at(&sink, start).await;
+    assert!(matches!(verdict, Verdict::Retry { .. }), "{verdict:?}");
+    let verdict = deliver_at(&sink, start).await;
+    assert!(matches!(verdict, Verdict::Blocked(_)), "{verdict:?}: the new one is refused as well");
+    let mut used = Vec::new();
+    for _ in 0..3 {
+        let (head, _) = collector.request().await;
+        used.extend(
+            head.lines().find_map(|line| line.strip_prefix("authorization: Splunk ")).map(str::to_owned),
+        );
+    }
+    assert_eq!(used, ["first", "first", "second"]);
+}

@@ -19,7 +19,7 @@ pub(crate) struct Scanner<'a, 's> {
     members: u32,
     /// Only the grammar counts: to find the end of an event that is refused anyway.
     lenient: bool,
-    /// The length of `,"name":"`, if the value that is read next has exactly this before it; else 0.
+    /// The length of `"name":"`, if the value that is read next has exactly this before it; else 0.
     pub(crate) opening: u8,
     pub(crate) scratch: &'s mut Scratch,
 }
@@ -114,7 +114,7 @@ impl<'a, 's> Scanner<'a, 's> {
         }
         if rest.starts_with(name.as_bytes()) {
             // The names of the format are short.
-            self.opening = if lead == b',' { (name.len() + 2) as u8 } else { 0 };
+            self.opening = (name.len() + 1) as u8;
             self.at += 1 + name.len();
             return true;
         }

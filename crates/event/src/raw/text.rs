@@ -8,7 +8,7 @@ pub struct Text<'a> {
     bytes: &'a [u8],
     /// Where the text begins in the event's source, if `opening` is not 0.
     at: u32,
-    /// The length of what stands right before it, `,"name":"`, if it stands there without white space; else 0.
+    /// The length of what stands right before it, `"name":"`, if it stands there without white space; else 0.
     opening: u8,
     marks: u8,
 }

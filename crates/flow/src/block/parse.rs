@@ -329,9 +329,41 @@ impl Block {
         })
     }
 
+    /// The rows of the run at `index`.
+    #[must_use]
+    pub fn run_rows(&self, index: u32) -> Option<Range<u32>> {
+        if index >= self.header.runs {
+            return None;
+        }
+        let at = HEADER_LEN + index as usize * RUN_LEN;
+        let entry = self.table.get(at..at + RUN_LEN)?;
+        let first = u32_at(entry, 8);
+        Some(first..first.checked_add(u32_at(entry, 12))?)
+    }
+
     /// All runs, in the order of their rows.
     pub fn runs(&self) -> impl Iterator<Item = RunEntry<'_>> {
-        (0..self.header.runs).filter_map(|index| self.run(index))
+        self.runs_from(0)
+    }
+
+    /// The runs from the one at `first` on.
+    pub fn runs_from(&self, first: u32) -> impl Iterator<Item = RunEntry<'_>> {
+        (first..self.header.runs).filter_map(|index| self.run(index))
+    }
+
+    /// The index of the run that holds the row at `index`; the number of runs when no run does.
+    #[must_use]
+    pub fn run_index_of(&self, index: u32) -> u32 {
+        let (mut low, mut high) = (0, self.header.runs);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.run_rows(middle).is_none_or(|rows| rows.end <= index) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 
     /// The row entry at `index`.
@@ -364,6 +396,14 @@ impl Block {
         let row = self.row(index)?;
         let start = row.offset.checked_sub(self.body_from)? as usize;
         self.body.get(start..start.checked_add(row.len as usize)?)
+    }
+
+    /// The time of the event at `index`, milliseconds since 1970, and its record, if that part of the body was read.
+    #[must_use]
+    pub fn timed_record(&self, index: u32) -> Option<(i64, &[u8])> {
+        let row = self.row(index)?;
+        let start = row.offset.checked_sub(self.body_from)? as usize;
+        Some((row.time_ms, self.body.get(start..start.checked_add(row.len as usize)?)?))
     }
 
     /// The part of the body that holds the records of `rows` (indices in the block), as offsets in the body.

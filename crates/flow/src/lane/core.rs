@@ -279,13 +279,11 @@ impl Core {
     /// New rows for a lane, the first of them at `first`.
     fn touch(&mut self, index: u32, first: Option<Row>, now: Moment) {
         if let Some(lane) = self.lane_mut(index) {
-            if lane.caught_up {
-                lane.caught_up = false;
-                // Nothing of these organisations lies between what it has read and the first new row: a lane that was
-                // idle for days starts in the tail.
-                if let Some(committable) = first.and_then(|row| lane.ledger.passed(row)) {
-                    lane.commit(&committable);
-                }
+            let was_caught_up = std::mem::replace(&mut lane.caught_up, false);
+            // Nothing of these organisations lies between what it has read and the first new row: a lane that was idle
+            // for days starts in the tail.
+            if let Some(row) = first.filter(|_| was_caught_up) {
+                self.pass(index, row, now);
             }
             self.offer(index, now);
         }
@@ -354,6 +352,19 @@ impl Core {
         }
         let standing = Standing { lane: index, stamp: lane.stamp };
         self.ready.push(sink.owner, standing, in_front);
+    }
+
+    /// Rows before `row` hold nothing for the lane. That alone is not worth recording, but for ranges that were settled
+    /// ahead and lie in the prefix now.
+    pub(super) fn pass(&mut self, index: u32, row: Row, now: Moment) {
+        let Some(lane) = self.lane_mut(index) else { return };
+        let had_tiles = lane.ledger.has_tiles();
+        if let Some(committable) = lane.ledger.passed(row) {
+            lane.commit(&committable);
+            if had_tiles && !lane.ledger.has_tiles() {
+                self.mark_dirty(index, now);
+            }
+        }
     }
 
     /// A number that was not given before.

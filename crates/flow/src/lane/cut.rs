@@ -6,7 +6,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use crate::block::Block;
-use crate::log::Piece;
+use crate::log::{Piece, Ranges};
 use crate::sink::BatchShape;
 use crate::units::Row;
 
@@ -94,7 +94,7 @@ impl Cut {
         let base = piece.block.header().base_row.0;
         let skip = index(from, base);
         let end = index(self.limit.end, base);
-        let mut taken = Vec::with_capacity(piece.rows.len());
+        let mut taken = Ranges::with_capacity(piece.rows.len());
         let mut full = None;
         for range in &piece.rows {
             let wanted = range.start.max(skip)..range.end.min(end);

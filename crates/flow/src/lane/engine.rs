@@ -12,6 +12,7 @@ use super::table::Health;
 use super::{LaneSettings, SinkSpec, Target, begin, jobs};
 use crate::clock::{Clock, Instant, Moment, UnixMillis};
 use crate::lane_state::{LaneState, SinkId};
+use crate::limits::STEP;
 use crate::log::{LogBackend, Scope};
 use crate::orgs::Directory;
 use crate::sink::Attempt;
@@ -22,6 +23,9 @@ use crate::units::PartitionId;
 /// not waited for for ever.
 const COUNTING: Duration = Duration::from_millis(5);
 const COUNTING_TRIES: usize = 40;
+/// While starts are scarce nothing can begin before the next one is due: what ends meanwhile is taken in together, but
+/// not later than this. It is the step in which starts are given out as well, see [`crate::limits::StartBudget`].
+const TOGETHER: Duration = STEP;
 /// Commands that may wait for the engine.
 const COMMANDS: usize = 64;
 
@@ -193,7 +197,18 @@ impl Engine {
                 continue;
             }
             let deadline = self.next_deadline();
-            let command = {
+            let command = if self.core.starved {
+                let latest = now.instant + TOGETHER;
+                let until = deadline.map_or(latest, |deadline| deadline.min(latest));
+                tokio::select! {
+                    biased;
+                    command = self.commands.recv() => match command {
+                        Some(command) => Some(command),
+                        None => break,
+                    },
+                    () = self.clock.sleep_until(until) => None,
+                }
+            } else {
                 let woken = self.shared.woken();
                 let time = async {
                     match deadline {
@@ -380,7 +395,7 @@ impl Core {
     fn removed_views(&self) -> Vec<SinkView> {
         let mut views: rustc_hash::FxHashMap<SinkId, SinkView> = rustc_hash::FxHashMap::default();
         for ((id, partition), state) in &self.recovered {
-            let (owner, name) = state.label.split_once('/').unwrap_or(("*", &state.label));
+            let (owner, name) = state.label.split_once('/').unwrap_or_else(|| ("*", state.label.as_ref()));
             let org = event::OrgId::new(owner).ok();
             let view = views.entry(*id).or_insert_with(|| SinkView {
                 status: SinkStatus {

@@ -63,6 +63,8 @@ impl Core {
         if let Some(committable) = &committable {
             lane.commit(committable);
         }
+        // A range that waited to be sent again may reach beyond the gap: the rest of it is cut anew.
+        lane.caught_up = false;
         let counts = lane.ledger.counts();
         let records = (counts.expired - expired) + (counts.lost - lost);
         if records > 0 {

@@ -89,10 +89,8 @@ impl Core {
         let is_waiting = lane.ledger.first_waiting().is_some();
         if pieces.is_empty() && !is_waiting && lane.stash.is_none() {
             // Only other organisations' rows were passed.
-            if lane.ledger.scan() == from
-                && let Some(committable) = lane.ledger.passed(next)
-            {
-                lane.commit(&committable);
+            if lane.ledger.scan() == from {
+                self.pass(index, next, now);
             }
             return;
         }

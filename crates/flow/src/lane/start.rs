@@ -171,6 +171,9 @@ impl Core {
             Gathered::Nothing { next, caught_up } => {
                 self.found_nothing(index, waiting.map(|w| w.rows), next, caught_up, now)
             }
+            Gathered::Records { next, .. } if waiting.is_some_and(|waiting| next < waiting.rows.end) => {
+                self.found_nothing(index, waiting.map(|waiting| waiting.rows), next, false, now);
+            }
             Gathered::Records { cut, next, caught_up } => {
                 self.send(index, cut, waiting.is_some(), next, caught_up, now);
             }
@@ -213,11 +216,11 @@ impl Core {
     ) {
         let Some(lane) = self.lane_mut(index) else { return };
         if let Some(rows) = waiting {
-            // What was cut before is there no more: only a change of what the lane is about can do that.
+            // A part of what was cut before is there no more: it is cut anew, and what is missing shows as a gap.
             tracing::warn!(
                 start = rows.start.0,
                 end = rows.end.0,
-                "records to send again are no longer the lane's"
+                "a range to send again has changed; it is cut anew"
             );
             let id = lane.id();
             lane.ledger.renew(id);
@@ -225,9 +228,7 @@ impl Core {
         } else {
             lane.caught_up = caught_up;
             lane.behind &= !caught_up;
-            if let Some(committable) = lane.ledger.passed(next) {
-                lane.commit(&committable);
-            }
+            self.pass(index, next, now);
         }
         self.offer(index, now);
     }
@@ -262,6 +263,7 @@ impl Core {
                 Some(Slice::Gap { rows, reason }) if cut.is_empty() => return Gathered::Gap(rows, reason),
                 Some(Slice::Gap { .. }) => return finish(cut, at, false),
                 Some(Slice::Rows { pieces, next }) => {
+                    cut.pieces.reserve(pieces.len());
                     for piece in &pieces {
                         if let Fed::Full(row) = cut.feed(piece, at) {
                             return finish(cut, row, false);
@@ -387,7 +389,8 @@ impl Core {
         let home: std::sync::Arc<dyn crate::sink::Abandon> =
             std::sync::Arc::<super::inbox::Shared>::clone(&self.shared);
         let ticket = Ticket { id: ticket, home: Some(home) };
-        let delivery = Delivery { rows, ticket, delivery_id, partition, attempt };
+        let started = now.instant;
+        let delivery = Delivery { rows, ticket, delivery_id, partition, attempt, started };
         self.actions.push(Action::Deliver(target, delivery));
         self.offer(index, now);
     }

@@ -150,7 +150,7 @@ impl Lane {
     pub(super) fn state(&self, sink: &SinkRow) -> LaneState {
         LaneState {
             sink: sink.id,
-            label: sink.label.clone(),
+            label: Arc::clone(&sink.label),
             next_row: self.next_row,
             resolved: self.ledger.ahead().filter(|resolved| resolved.rows.start >= self.next_row).collect(),
             start_row: self.start_row,
@@ -169,7 +169,7 @@ impl Lane {
 pub(super) struct SinkRow {
     pub(super) id: SinkId,
     pub(super) serial: u64,
-    pub(super) label: String,
+    pub(super) label: Arc<str>,
     pub(super) spec: SinkSpec,
     pub(super) lanes: Vec<u32>,
     /// Its owner's number in the queue.
@@ -226,7 +226,7 @@ impl SinkRow {
         Self {
             id: spec.id(),
             serial,
-            label: spec.label(),
+            label: spec.label().into(),
             spec,
             lanes: Vec::new(),
             owner,

@@ -6,7 +6,7 @@ fn full() -> LaneState {
     let org = OrgId::new("acme").unwrap();
     LaneState {
         sink: SinkId::of(Some(&org), "soc"),
-        label: "acme/soc".to_owned(),
+        label: "acme/soc".into(),
         next_row: Row(7),
         resolved: vec![Resolved { rows: RowRange { start: Row(9), end: Row(12) }, records: 2 }],
         start_row: Row(3),
@@ -78,6 +78,6 @@ proptest! {
         if valid && bytes.len() > 4 {
             bytes[..4].copy_from_slice(&1u32.to_le_bytes());
         }
-        let _ = LaneStates::decode(&bytes);
+        drop(LaneStates::decode(&bytes));
     }
 }

@@ -5,7 +5,7 @@ use smallvec::smallvec;
 
 use super::*;
 use crate::block::{Block, Place, RowFacts, RowsBuilder};
-use crate::clock::UnixMillis;
+use crate::clock::{Clock, UnixMillis};
 use crate::dead_letters::{DeadLetter, DeadLetterStore, DeadLetters, ParkFault};
 use crate::lane_starts::Starts;
 use crate::lane_state::SinkId;
@@ -51,7 +51,7 @@ fn rows(rows: RowRange) -> Rows {
     let block = Arc::new(Block::trusted(&builder.finish(&place).into()).unwrap());
     let whole = 0..count;
     Rows::of_records(
-        smallvec![Piece { block, rows: vec![whole] }],
+        smallvec![Piece { block, rows: smallvec![whole] }],
         Arc::new(Starts::default()),
         2 * count as usize,
     )
@@ -64,6 +64,7 @@ fn settled(ticket: TicketId, verdict: Verdict) -> Settled {
         delivery_id: 0,
         partition: PartitionId(0),
         attempt: 1,
+        started: Clock::system().now().instant,
     };
     delivery.settle(verdict)
 }
@@ -140,6 +141,7 @@ fn a_released_delivery_can_still_be_judged_record_by_record() {
         delivery_id: 0,
         partition: PartitionId(0),
         attempt: 1,
+        started: Clock::system().now().instant,
     };
     delivery.release();
     assert_eq!(delivery.rows().count(), 10);

@@ -121,7 +121,7 @@ fn serve(
         }
     }
     if !batches.is_empty() || !states.is_empty() {
-        let committed = owner.commit(batches, &states, clock.now())?;
+        let committed = owner.commit(batches, states, clock.now())?;
         let counters = &shared.counters;
         counters.syncs.fetch_add(1, Ordering::Relaxed);
         counters.reused.fetch_add(committed.reused, Ordering::Relaxed);

@@ -103,7 +103,7 @@ impl State {
     /// A lane's later states need not repeat where its organisations began.
     pub(super) fn keep_lane(&mut self, mut state: LaneState) {
         if state.starts.is_none() {
-            state.starts = self.lanes.get(&state.sink).and_then(|old| old.starts.clone());
+            state.starts = self.lanes.get_mut(&state.sink).and_then(|old| old.starts.take());
         }
         self.lanes.insert(state.sink, state);
     }

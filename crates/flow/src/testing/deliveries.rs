@@ -9,7 +9,7 @@ use event::{Kind, OrgId};
 use smallvec::smallvec;
 
 use crate::block::{Block, Place, RowFacts, RowsBuilder};
-use crate::clock::UnixMillis;
+use crate::clock::{Clock, Instant, UnixMillis};
 use crate::lane_starts::Starts;
 use crate::log::Piece;
 use crate::sink::{Abandon, Delivery, GapRecord, LaneId, Rows, Settled, Ticket, TicketId, Verdict};
@@ -22,6 +22,7 @@ pub struct Batch {
     starts: BTreeMap<OrgId, Seq>,
     replay: bool,
     gap: Option<GapRecord>,
+    at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -75,6 +76,13 @@ impl Batch {
         self
     }
 
+    /// The attempt starts at this moment; when the delivery is made if nothing is said.
+    #[must_use]
+    pub fn at(mut self, instant: Instant) -> Self {
+        self.at = Some(instant);
+        self
+    }
+
     /// The rows alone, for encoders.
     #[must_use]
     pub fn rows(&self) -> Rows {
@@ -103,7 +111,7 @@ impl Batch {
         Rows {
             pieces: block.map_or_else(
                 || smallvec![],
-                |block| smallvec![Piece { block: Arc::new(block), rows: vec![rows] }],
+                |block| smallvec![Piece { block: Arc::new(block), rows: smallvec![rows] }],
             ),
             starts: Arc::new(if self.replay { Starts::replay() } else { Starts::new(&starts) }),
             gap: self.gap.clone().map(Arc::new),
@@ -126,6 +134,7 @@ impl Batch {
             delivery_id: 0x00d1_0000_0000_0000_0000_0000_0000_0042,
             partition: PartitionId(0),
             attempt: 1,
+            started: self.at.unwrap_or_else(|| Clock::system().now().instant),
         };
         (delivery, watch)
     }

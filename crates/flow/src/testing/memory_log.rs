@@ -113,7 +113,7 @@ impl MemoryLog {
                 prepared.arena.extend_from_slice(tail.as_bytes());
             }
         }
-        self.commit(partition, vec![Queued { rows: prepared, reply: () }], &[])
+        self.commit(partition, vec![Queued { rows: prepared, reply: () }], Vec::new())
     }
 
     /// Applies retention now, as [`MemorySegments::keep_segments`] has set it.
@@ -142,7 +142,7 @@ impl MemoryLog {
         &self,
         partition: PartitionId,
         batches: Vec<Queued<()>>,
-        states: &[LaneStates],
+        states: Vec<LaneStates>,
     ) -> Result<Position, AppendFault> {
         let mut owner = self.owner(partition)?.lock();
         let done =
@@ -169,7 +169,7 @@ impl LogBackend for MemoryLog {
         partition: PartitionId,
         rows: Prepared,
     ) -> BoxFuture<'static, Result<Position, AppendFault>> {
-        let result = self.commit(partition, vec![Queued { rows, reply: () }], &[]);
+        let result = self.commit(partition, vec![Queued { rows, reply: () }], Vec::new());
         Box::pin(std::future::ready(result))
     }
 
@@ -178,7 +178,7 @@ impl LogBackend for MemoryLog {
         partition: PartitionId,
         states: LaneStates,
     ) -> BoxFuture<'static, Result<Position, AppendFault>> {
-        Box::pin(std::future::ready(self.commit(partition, Vec::new(), &[states])))
+        Box::pin(std::future::ready(self.commit(partition, Vec::new(), vec![states])))
     }
 
     fn read(&self, spec: ReadSpec) -> BoxFuture<'static, Result<Slice, ReadError>> {

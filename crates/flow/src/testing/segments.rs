@@ -255,7 +255,7 @@ impl Reader {
     }
 }
 
-fn ranges(block: &Block, scope: &Scope, from: Row) -> Vec<std::ops::Range<u32>> {
+fn ranges(block: &Block, scope: &Scope, from: Row) -> crate::log::Ranges {
     let skip = u32::try_from(from.0.saturating_sub(block.header().base_row.0)).unwrap_or(u32::MAX);
     block
         .runs()

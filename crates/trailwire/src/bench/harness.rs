@@ -19,18 +19,7 @@ pub(crate) async fn measure(args: &JobArgs) -> anyhow::Result<Report> {
     let mut report = Report::new("harness", setting);
     for _ in 0..args.runs {
         let mut collector = Collector::start(folder.path(), None).await?;
-        let plan = Plan {
-            events: args.events,
-            first: 0,
-            orgs: args.orgs,
-            apps: args.apps,
-            seed: args.seed,
-            batch: args.batch,
-            connections: args.connections,
-            rate: args.rate,
-            on_the_fly: false,
-            hec: true,
-        };
+        let plan = Plan { hec: true, ..args.plan(args.rate) };
         let mut load = Load::prepare(&plan, &collector.url, folder.path()).await?;
         let before = collector.usage()?;
         let start = clock.now().instant;

@@ -90,18 +90,7 @@ async fn once(
     let daemon = Daemon::start(&installation).await?;
     let idle = daemon.usage()?;
 
-    let plan = Plan {
-        events: args.events,
-        first: 0,
-        orgs: args.orgs,
-        apps: args.apps,
-        seed: args.seed,
-        batch: args.batch,
-        connections: args.connections,
-        rate,
-        on_the_fly: false,
-        hec: false,
-    };
+    let plan = args.plan(rate);
     if args.warmup > 0 {
         let warmup = Plan { events: args.warmup, first: args.events, ..plan.clone() };
         let outcome = Load::prepare(&warmup, &daemon.ingest, home).await?.go().await.context("warming up")?;

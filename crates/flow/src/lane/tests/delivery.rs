@@ -21,7 +21,7 @@ async fn records_are_delivered_counted_and_recorded() {
     assert_eq!((status.state, status.lag_ms), (SinkState::Live, 0));
     assert!(status.last_success.is_some() && status.last_error.is_none());
     let state = machine.states().remove(0);
-    assert_eq!((state.counts.delivered, state.label.as_str()), (3, "acme/soc"));
+    assert_eq!((state.counts.delivered, state.label.as_ref()), (3, "acme/soc"));
     assert_eq!(state.starts, Some(vec![(org("acme"), Seq(2))]));
 }
 

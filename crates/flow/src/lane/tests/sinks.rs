@@ -161,7 +161,7 @@ async fn shutting_down_waits_for_deliveries_and_records_every_cursor() {
     assert!(took <= Duration::from_secs(11), "{took:?}");
     assert_eq!(sink.seqs("acme"), [0, 1, 2], "nothing new was started");
     let states = machine.states();
-    let of = |label: &str| states.iter().find(|state| state.label == label).unwrap().next_row;
+    let of = |label: &str| states.iter().find(|state| state.label.as_ref() == label).unwrap().next_row;
     assert_eq!((of("acme/soc"), of("acme/hangs")), (Row(3), Row(0)));
     assert!(machine.lanes.status().await.is_err());
 }
