@@ -10,7 +10,7 @@ use flow::units::{PartitionId, Row, RowRange};
 use crate::extent;
 use crate::fetch::{Picked, Source, fetch_all, fetch_picked};
 use crate::index::{BlockEntry, OrgRuns, Run, block_of};
-use crate::shared::{Active, Shared, View};
+use crate::shared::{Active, Sealed, Shared, View};
 use crate::state::Loss;
 
 /// Reads every partition of one journal. Cheap to share; blocks while it reads from disk.
@@ -98,20 +98,19 @@ fn bounds(view: &View, scope: &Scope, from: Row) -> Result<Bounds, Slice> {
 
 impl Shared {
     fn read_all(&self, from: Row, limit: Row, max_bytes: usize) -> Result<Slice, ReadError> {
-        let sealed = self.view.read().sealed_at(from);
-        let (source, blocks) = if let Some(sealed) = sealed {
-            let file = self.file(&sealed)?;
-            let index = self.index(&sealed, &*file)?;
-            (
-                Source { shared: self, header: sealed.header, file },
-                wanted(&index.blocks, from, limit, max_bytes),
-            )
-        } else {
-            let view = self.view.read();
-            // Sealed between the two looks: the caller starts over.
-            let Some(active) = &view.active else { return Err(gone()) };
-            let blocks = wanted(&active.index.blocks, from, limit, max_bytes);
-            (Source { shared: self, header: active.header, file: Arc::clone(&active.file) }, blocks)
+        let view = self.view.read();
+        let (source, blocks) = match locate(&view, from)? {
+            Place::Sealed(sealed) => {
+                drop(view);
+                let file = self.file(&sealed)?;
+                let index = self.index(&sealed, &*file)?;
+                let blocks = wanted(&index.blocks, from, limit, max_bytes);
+                (Source { shared: self, header: sealed.header, file }, blocks)
+            }
+            Place::Active(active) => {
+                let blocks = wanted(&active.index.blocks, from, limit, max_bytes);
+                (Source { shared: self, header: active.header, file: Arc::clone(&active.file) }, blocks)
+            }
         };
         fetch_all(&source, &blocks, from, limit)
     }
@@ -121,11 +120,20 @@ impl Shared {
         let mut next = from;
         let mut room = max_bytes.max(1);
         while next < limit && room > 0 {
-            let (source, picked) = self.pick(scope, next, limit, room)?;
-            let used = picked.bytes;
-            pieces.extend(fetch_picked(&source, &picked, scope)?);
-            next = picked.next;
-            room = room.saturating_sub(used);
+            let step = self.pick(scope, next, limit, room).and_then(|(source, picked)| {
+                let read = fetch_picked(&source, &picked, scope)?;
+                Ok((read, picked))
+            });
+            match step {
+                Ok((read, picked)) => {
+                    pieces.extend(read);
+                    next = picked.next;
+                    room = room.saturating_sub(picked.bytes);
+                }
+                // What was read before stays good; the next read meets the trouble again.
+                Err(_) if next > from => break,
+                Err(error) => return Err(error),
+            }
         }
         Ok(Slice::Rows { pieces, next })
     }
@@ -138,25 +146,47 @@ impl Shared {
         limit: Row,
         room: usize,
     ) -> Result<(Source<'_>, Picked), ReadError> {
-        let sealed = self.view.read().sealed_at(from);
-        if let Some(sealed) = sealed {
-            let file = self.file(&sealed)?;
-            let index = self.index(&sealed, &*file)?;
-            let mut runs = Vec::new();
-            for org in scope_orgs(scope, || index.orgs().map(|(name, _)| name)) {
-                let all = self.runs(&sealed, &*file, &index, org)?;
-                runs.extend_from_slice(tail(&all, &index.blocks, from, room));
+        let view = self.view.read();
+        match locate(&view, from)? {
+            Place::Sealed(sealed) => {
+                drop(view);
+                let file = self.file(&sealed)?;
+                let index = self.index(&sealed, &*file)?;
+                let mut runs = Vec::new();
+                for org in scope_orgs(scope, || index.orgs().map(|(name, _)| name)) {
+                    let all = self.runs(&sealed, &*file, &index, org)?;
+                    runs.extend_from_slice(tail(&all, &index.blocks, from, room));
+                }
+                let limit = limit.min(sealed.trailer.summary.end_row);
+                let picked = Picked::new(runs, &index.blocks, from, limit, room);
+                Ok((Source { shared: self, header: sealed.header, file }, picked))
             }
-            let limit = limit.min(sealed.trailer.summary.end_row);
-            let picked = Picked::new(runs, &index.blocks, from, limit, room);
-            Ok((Source { shared: self, header: sealed.header, file }, picked))
-        } else {
-            let view = self.view.read();
-            let Some(active) = &view.active else { return Err(gone()) };
-            let runs = active_runs(active, scope, from, room);
-            let picked = Picked::new(runs, &active.index.blocks, from, limit, room);
-            Ok((Source { shared: self, header: active.header, file: Arc::clone(&active.file) }, picked))
+            Place::Active(active) => {
+                let runs = active_runs(active, scope, from, room);
+                let picked = Picked::new(runs, &active.index.blocks, from, limit, room);
+                Ok((Source { shared: self, header: active.header, file: Arc::clone(&active.file) }, picked))
+            }
         }
+    }
+}
+
+/// The segment that holds a row.
+enum Place<'a> {
+    Sealed(Arc<Sealed>),
+    Active(&'a Active),
+}
+
+/// Finds the segment that holds `from`, in one look: between two looks segments are closed and removed, and the first
+/// one that is left would be taken for the one that was meant.
+fn locate(view: &View, from: Row) -> Result<Place<'_>, ReadError> {
+    if from < view.oldest() {
+        // The caller starts over and finds a gap.
+        return Err(gone());
+    }
+    match (view.sealed_at(from), &view.active) {
+        (Some(sealed), _) => Ok(Place::Sealed(sealed)),
+        (None, Some(active)) => Ok(Place::Active(active)),
+        (None, None) => Err(gone()),
     }
 }
 
