@@ -196,7 +196,13 @@ impl Plan {
         sink: &mut Decoded,
     ) -> Result<usize, BodyFault> {
         let text = input.body;
-        let broken = |problem: Box<Problem>| BodyFault::broken(&problem.words(0));
+        let broken = |problem: Box<Problem>| {
+            if problem.is_syntax() {
+                BodyFault::broken(&format!("{} (byte {})", problem.note, problem.at + 1))
+            } else {
+                BodyFault::broken(&problem.words(0))
+            }
+        };
         let mut event = RawEvent::default();
         match Reader::new(&mut sink.scratch).read_at(text, at, &mut event) {
             Ok(end) => {

@@ -125,6 +125,15 @@ fn a_broken_document_stores_nothing() {
 }
 
 #[test]
+fn a_broken_document_is_told_with_its_byte() {
+    let message = |body: &str| decode(body.as_bytes(), Format::Json).map(drop).unwrap_err().message;
+    assert_eq!(
+        message("[{\"id\" 1}]"),
+        "the JSON array or object is not valid JSON, so nothing of it was stored: a colon belongs behind the member name (byte 8)"
+    );
+}
+
+#[test]
 fn an_empty_body_of_lines_is_nothing() {
     let decoded = decode(b"", Format::Ndjson).unwrap();
     assert_eq!((decoded.accepted, decoded.rejected_total, decoded.parts.len()), (0, 0, 4));
