@@ -10,8 +10,8 @@ use flow::segment::ReadError;
 use flow::units::{LogPos, Row};
 
 use crate::index::{BlockEntry, block_of};
+use crate::scan::Ahead;
 use crate::shared::{Sealed, Shared};
-use crate::vfs::{VfsFile, read_up_to};
 
 fn plain(error: ReadError) -> io::Error {
     match error {
@@ -29,6 +29,7 @@ pub(crate) fn state(shared: &Shared, end_row: Row, visit: &mut dyn FnMut(&Block)
     let (mut index_after, mut row_after) = (0, Row(0));
     for (at, segment) in sealed.iter().enumerate().skip(start) {
         let file = shared.file(segment)?;
+        let mut ahead = Ahead::new(&*file);
         let index = shared.index(segment, &*file).map_err(plain)?;
         let snapshot_end = segment.trailer.summary.snapshot_end;
         for entry in &index.blocks {
@@ -37,7 +38,7 @@ pub(crate) fn state(shared: &Shared, end_row: Row, visit: &mut dyn FnMut(&Block)
             if snapshot && (at != start || u64::from(entry.offset) >= snapshot_end) {
                 continue;
             }
-            let block = block(shared, segment, &*file, entry)?;
+            let block = block(shared, segment, &mut ahead, entry)?;
             index_after = block.header().index + 1;
             row_after = block.header().end_row();
             visit(&block);
@@ -80,11 +81,12 @@ fn last_snapshot(sealed: &[Arc<Sealed>]) -> Option<usize> {
 pub(crate) fn rows(shared: &Shared, from: Row, visit: &mut dyn FnMut(&Block)) -> io::Result<()> {
     for segment in segments(shared).iter().filter(|s| s.trailer.summary.end_row > from) {
         let file = shared.file(segment)?;
+        let mut ahead = Ahead::new(&*file);
         let index = shared.index(segment, &*file).map_err(plain)?;
         let first = block_of(&index.blocks, from);
         for entry in index.blocks.get(first..).unwrap_or_default() {
             if entry.kind == BlockKind::Rows {
-                visit(&block(shared, segment, &*file, entry)?);
+                visit(&block(shared, segment, &mut ahead, entry)?);
             }
         }
     }
@@ -92,9 +94,10 @@ pub(crate) fn rows(shared: &Shared, from: Row, visit: &mut dyn FnMut(&Block)) ->
 }
 
 /// A block with rows by its table alone, any other whole and checked.
-fn block(shared: &Shared, segment: &Sealed, file: &dyn VfsFile, entry: &BlockEntry) -> io::Result<Block> {
+fn block(shared: &Shared, segment: &Sealed, ahead: &mut Ahead<'_>, entry: &BlockEntry) -> io::Result<Block> {
     let len = if entry.kind == BlockKind::Rows { entry.table_end() } else { entry.total_len() };
-    let bytes = Bytes::from(read_up_to(file, u64::from(entry.offset), len)?);
+    let bytes = Bytes::copy_from_slice(ahead.get(u64::from(entry.offset), len)?);
+    ahead.passed(entry.total_len());
     let block = if entry.kind == BlockKind::Rows { Block::from_table(bytes) } else { Block::parse(&bytes) };
     block.map_err(|fault| plain(shared.damaged(segment.header.base, u64::from(entry.offset), fault)))
 }
