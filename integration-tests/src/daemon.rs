@@ -137,13 +137,25 @@ impl Daemon {
     /// # Panics
     /// When that takes longer than `patience`, or the identity does not balance.
     pub async fn settled(&self, patience: Duration) -> serde_json::Value {
-        let status = poll::until("all sinks to have nothing pending", patience, || {
-            self.status().filter(|status| total(status, "pending") == 0)
+        let last = std::cell::RefCell::new(None);
+        let what = || {
+            let status: Option<serde_json::Value> = last.borrow().clone();
+            format!("all sinks to have nothing pending: {:#}", status.unwrap_or_default())
+        };
+        let status = poll::until_with(what, patience, || {
+            last.replace(self.status());
+            last.borrow().clone().filter(|status| pending_of_configured(status) == 0)
         })
         .await;
         assert_balanced(&status);
         status
     }
+}
+
+/// What is pending for sinks that are still configured: a removed one keeps its place until a person confirms.
+fn pending_of_configured(status: &serde_json::Value) -> u64 {
+    let sinks = status["sinks"].as_array().unwrap().iter();
+    sinks.filter(|sink| sink["state"] != "removed").map(|sink| sink["pending"].as_u64().unwrap_or(0)).sum()
 }
 
 impl Drop for Daemon {

@@ -1,12 +1,16 @@
 //! The tail cache: the newest blocks of every partition, as they were written. It is only a cache: what is not here
 //! is read from the journal.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
-use smallvec::SmallVec;
+use rustc_hash::FxHashMap;
+use smallvec::{SmallVec, smallvec};
 
 use crate::block::Block;
 use crate::log::{Piece, Ranges, ReadSpec, Scope, Slice};
@@ -25,38 +29,55 @@ pub struct Tail {
 #[derive(Debug)]
 struct Part {
     blocks: VecDeque<Cached>,
+    /// The number of the first block, counted from the first that was ever pushed.
+    first: u64,
+    /// Where each organisation's runs are: thousands of lanes of one organisation each read a block in a hundred, and
+    /// to search them all in every block would cost more than the rest of the read.
+    places: FxHashMap<OrgKey, VecDeque<RunPlace>>,
     /// One past the last durable row.
     end: Row,
+}
+
+/// A run in the cache.
+#[derive(Debug, Clone, Copy)]
+struct RunPlace {
+    block: u64,
+    run: u32,
 }
 
 #[derive(Debug)]
 struct Cached {
     block: Arc<Block>,
+    /// The block's rows, as its header says: kept here so that passing over a block need not touch it.
+    base: Row,
+    end: Row,
     /// The organisation of each run, ascending, for binary search.
     orgs: Box<[OrgKey]>,
 }
+
+/// Bytes that a run costs beside its block.
+const RUN_COST: usize = size_of::<OrgKey>() + 2 * size_of::<RunPlace>();
 
 impl Tail {
     /// A cache of at most `limit` bytes over partitions that end at `ends`.
     #[must_use]
     pub fn new(directory: Arc<Directory>, ends: &[Row], limit: usize) -> Self {
-        let partitions =
-            ends.iter().map(|end| RwLock::new(Part { blocks: VecDeque::new(), end: *end })).collect();
+        let partitions = ends.iter().map(|end| RwLock::new(Part::new(*end))).collect();
         Self { directory, partitions, bytes: AtomicUsize::new(0), limit }
     }
 
     /// Takes a new durable block. `orgs` names the organisation of each run, ascending.
     pub fn push(&self, partition: PartitionId, block: Arc<Block>, orgs: Box<[OrgKey]>) {
         let Some(part) = self.partitions.get(usize::from(partition.0)) else { return };
-        let added = block.memory() + orgs.len() * 4;
+        let cached = Cached { base: block.header().base_row, end: block.header().end_row(), block, orgs };
+        let added = cached.memory();
         let mut part = part.write();
-        part.end = block.header().end_row();
-        part.blocks.push_back(Cached { block, orgs });
+        part.push(cached);
         let mut total = self.bytes.fetch_add(added, Ordering::Relaxed) + added;
         // Only this partition gives way, so that no two locks are held; the others do when they next append.
         while total > self.limit {
-            let Some(old) = part.blocks.pop_front() else { break };
-            let freed = old.block.memory() + old.orgs.len() * 4;
+            let Some(old) = part.pop() else { break };
+            let freed = old.memory();
             total = self.bytes.fetch_sub(freed, Ordering::Relaxed) - freed;
         }
     }
@@ -81,32 +102,17 @@ impl Tail {
         if spec.from >= part.end {
             return Some(Slice::NotYet);
         }
-        let first = part.blocks.partition_point(|cached| cached.block.header().end_row() <= spec.from);
-        let oldest = part.blocks.get(first)?.block.header().base_row;
-        if oldest > spec.from {
+        let first = part.blocks.partition_point(|cached| cached.end <= spec.from);
+        if part.blocks.get(first)?.base > spec.from {
             return None;
         }
-        let (mut pieces, mut bytes, mut next) = (Vec::new(), 0, spec.from);
-        for cached in part.blocks.iter().skip(first) {
-            let rows = match &keys {
-                None => cached.all_from(spec.from),
-                Some(keys) => cached.of(keys, spec.from),
-            };
-            next = cached.block.header().end_row();
-            if rows.is_empty() {
-                continue;
-            }
-            bytes += rows
-                .iter()
-                .filter_map(|range| cached.block.body_range(range.clone()))
-                .map(|b| b.len())
-                .sum::<usize>();
-            pieces.push(Piece { block: Arc::clone(&cached.block), rows });
-            if bytes >= spec.max_bytes {
-                break;
-            }
-        }
-        Some(Slice::Rows { pieces, next })
+        let mut found = Found { pieces: Vec::new(), bytes: 0, enough: spec.max_bytes };
+        let next = match keys.as_deref() {
+            Some([key]) => part.find(*key, first, spec.from, &mut found),
+            Some(keys) => part.scan(first, &mut found, |cached| cached.of(keys, spec.from)),
+            None => part.scan(first, &mut found, |cached| cached.all_from(spec.from)),
+        };
+        Some(Slice::Rows { pieces: found.pieces, next })
     }
 
     /// The numbers of the organisations that are meant, ascending; `None` for all.
@@ -126,7 +132,92 @@ impl Tail {
     }
 }
 
+/// What a read has found so far.
+struct Found {
+    pieces: Vec<Piece>,
+    bytes: usize,
+    enough: usize,
+}
+
+impl Found {
+    /// Whether that is enough.
+    fn add(&mut self, block: &Arc<Block>, rows: Ranges) -> bool {
+        if !rows.is_empty() {
+            let bytes = rows.iter().filter_map(|range| block.body_range(range.clone())).map(|b| b.len());
+            self.bytes += bytes.sum::<usize>();
+            self.pieces.push(Piece { block: Arc::clone(block), rows });
+        }
+        !self.pieces.is_empty() && self.bytes >= self.enough
+    }
+}
+
+impl Part {
+    fn new(end: Row) -> Self {
+        Self { blocks: VecDeque::new(), first: 0, places: FxHashMap::default(), end }
+    }
+
+    fn push(&mut self, cached: Cached) {
+        let block = self.first + self.blocks.len() as u64;
+        for (run, org) in (0u32..).zip(&cached.orgs) {
+            self.places.entry(*org).or_default().push_back(RunPlace { block, run });
+        }
+        self.end = cached.end;
+        self.blocks.push_back(cached);
+    }
+
+    fn pop(&mut self) -> Option<Cached> {
+        let old = self.blocks.pop_front()?;
+        for org in &old.orgs {
+            if let Some(places) = self.places.get_mut(org) {
+                places.pop_front();
+                if places.is_empty() {
+                    self.places.remove(org);
+                }
+            }
+        }
+        self.first += 1;
+        Some(old)
+    }
+
+    /// Block by block from the one at index `first`. Gives the row at which the next read continues.
+    fn scan(&self, first: usize, found: &mut Found, rows: impl Fn(&Cached) -> Ranges) -> Row {
+        for cached in self.blocks.iter().skip(first) {
+            if found.add(&cached.block, rows(cached)) {
+                return cached.end;
+            }
+        }
+        self.end
+    }
+
+    /// The same for one organisation, by the list of its runs.
+    fn find(&self, key: OrgKey, first: usize, from: Row, found: &mut Found) -> Row {
+        let Some(places) = self.places.get(&key) else { return self.end };
+        let oldest = self.first + first as u64;
+        let skip = places.partition_point(|place| place.block < oldest);
+        for place in places.iter().skip(skip) {
+            let at = usize::try_from(place.block - self.first).unwrap_or(usize::MAX);
+            let Some(cached) = self.blocks.get(at) else { break };
+            if found.add(&cached.block, cached.run_from(place.run, from)) {
+                return cached.end;
+            }
+        }
+        self.end
+    }
+}
+
 impl Cached {
+    fn memory(&self) -> usize {
+        self.block.memory() + self.orgs.len() * RUN_COST
+    }
+
+    /// The rows of one run from `from` on.
+    fn run_from(&self, run: u32, from: Row) -> Ranges {
+        let Some(rows) = self.block.run_rows(run) else { return Ranges::new() };
+        let wanted = u32::try_from(from.0.saturating_sub(self.base.0)).unwrap_or(u32::MAX);
+        let rows = rows.start.max(wanted)..rows.end;
+        if rows.is_empty() { Ranges::new() } else { smallvec![rows] }
+    }
+
     fn all_from(&self, from: Row) -> Ranges {
         let header = self.block.header();
         let first = u32::try_from(from.0.saturating_sub(header.base_row.0)).unwrap_or(u32::MAX);
@@ -134,15 +225,9 @@ impl Cached {
     }
 
     fn of(&self, keys: &[OrgKey], from: Row) -> Ranges {
-        let base = self.block.header().base_row.0;
-        let first_wanted = u32::try_from(from.0.saturating_sub(base)).unwrap_or(u32::MAX);
         let mut ranges = Ranges::new();
         let mut take = |run: u32| {
-            let Some(run) = self.block.run(run) else { return };
-            let range = run.first.max(first_wanted)..run.first + run.count;
-            if range.is_empty() {
-                return;
-            }
+            let Some(range) = self.run_from(run, from).pop() else { return };
             match ranges.last_mut() {
                 Some(last) if last.end == range.start => last.end = range.end,
                 _ => ranges.push(range),

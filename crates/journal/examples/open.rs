@@ -1,4 +1,4 @@
-//! Fills a journal and measures how long it takes to open: `open DIR ROWS [ROWS_PER_BLOCK]`.
+//! Fills a journal and measures how long it takes to open: `open DIR ROWS [ROWS_PER_BLOCK [BLOCKS_PER_SYNC]]`.
 //!
 //! With an existing journal in DIR and ROWS 0 it only opens.
 
@@ -19,13 +19,14 @@ const ORGS: usize = 2_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let dir = arguments.next().ok_or("usage: open DIR ROWS [ROWS_PER_BLOCK]")?;
+    let dir = arguments.next().ok_or("usage: open DIR ROWS [ROWS_PER_BLOCK [BLOCKS_PER_SYNC]]")?;
     let rows: usize = arguments.next().map_or(Ok(0), |text| text.parse())?;
     let per_block: usize = arguments.next().map_or(Ok(500), |text| text.parse())?;
+    let per_sync: usize = arguments.next().map_or(Ok(1), |text| text.parse())?;
     let clock = Clock::system();
     let dir = Path::new(&dir);
     if rows > 0 {
-        fill(dir, rows, per_block, &clock)?;
+        fill(dir, rows, (per_block, per_sync), &clock)?;
     }
     for round in ["first", "second"] {
         let start = clock.now().instant;
@@ -81,7 +82,12 @@ fn since(clock: &Clock, start: Instant) -> Duration {
     clock.now().instant.saturating_duration_since(start)
 }
 
-fn fill(dir: &Path, rows: usize, per_block: usize, clock: &Clock) -> Result<(), Box<dyn Error>> {
+fn fill(
+    dir: &Path,
+    rows: usize,
+    (per_block, per_sync): (usize, usize),
+    clock: &Clock,
+) -> Result<(), Box<dyn Error>> {
     let Journal { writers, .. } = open(Arc::new(OsVfs), dir, &Settings::default())?;
     let partitions = writers.len();
     let names: Vec<String> = (0..ORGS).map(|n| format!("org-{n:05}")).collect();
@@ -103,13 +109,16 @@ fn fill(dir: &Path, rows: usize, per_block: usize, clock: &Clock) -> Result<(), 
                 .collect();
             owner.writer.reserve((per_block * 1200) as u64, false)?;
             owner.append(&block)?;
-            owner.sync()?;
+            if at % per_sync == 0 {
+                owner.sync()?;
+            }
             if owner.writer.is_full() {
                 owner.roll()?;
             }
             done += block.len();
             at += 1;
         }
+        owner.sync()?;
     }
     println!("filled {rows} rows in {:?}", since(clock, start));
     Ok(())

@@ -10,8 +10,8 @@ use flow::segment::ReadError;
 use flow::units::{LogPos, Row};
 
 use crate::index::{BlockEntry, block_of};
+use crate::scan::Ahead;
 use crate::shared::{Sealed, Shared};
-use crate::vfs::{VfsFile, read_up_to};
 
 fn plain(error: ReadError) -> io::Error {
     match error {
@@ -29,6 +29,7 @@ pub(crate) fn state(shared: &Shared, end_row: Row, visit: &mut dyn FnMut(&Block)
     let (mut index_after, mut row_after) = (0, Row(0));
     for (at, segment) in sealed.iter().enumerate().skip(start) {
         let file = shared.file(segment)?;
+        let mut ahead = Ahead::new(&*file);
         let index = shared.index(segment, &*file).map_err(plain)?;
         let snapshot_end = segment.trailer.summary.snapshot_end;
         for entry in &index.blocks {
@@ -37,7 +38,7 @@ pub(crate) fn state(shared: &Shared, end_row: Row, visit: &mut dyn FnMut(&Block)
             if snapshot && (at != start || u64::from(entry.offset) >= snapshot_end) {
                 continue;
             }
-            let block = block(shared, segment, &*file, entry)?;
+            let block = block(shared, segment, &mut ahead, entry)?;
             index_after = block.header().index + 1;
             row_after = block.header().end_row();
             visit(&block);
@@ -59,12 +60,13 @@ fn no_rows(index: u64, base_row: Row) -> io::Result<Block> {
     Block::parse(&Bytes::from(bytes)).map_err(io::Error::other)
 }
 
-/// Rows that were declared lost behind the last complete snapshot, and of which even the organisation is not known.
-pub(crate) fn unknown_rows(shared: &Shared) -> u64 {
+/// Rows at or after `from` that were declared lost behind the last complete snapshot, and of which even the organisation
+/// is not known.
+pub(crate) fn unknown_rows(shared: &Shared, from: Row) -> u64 {
     let sealed = segments(shared);
     let known = last_snapshot(&sealed).and_then(|at| sealed.get(at)).map_or(0, |s| s.header.base.0);
     let losses = Arc::clone(&shared.view.read().losses);
-    let unknown = losses.iter().filter(|loss| loss.org.is_none() && loss.from >= known);
+    let unknown = losses.iter().filter(|loss| loss.org.is_none() && loss.from >= known && loss.rows().start >= from);
     unknown.map(|loss| loss.rows().len()).sum()
 }
 
@@ -80,11 +82,12 @@ fn last_snapshot(sealed: &[Arc<Sealed>]) -> Option<usize> {
 pub(crate) fn rows(shared: &Shared, from: Row, visit: &mut dyn FnMut(&Block)) -> io::Result<()> {
     for segment in segments(shared).iter().filter(|s| s.trailer.summary.end_row > from) {
         let file = shared.file(segment)?;
+        let mut ahead = Ahead::new(&*file);
         let index = shared.index(segment, &*file).map_err(plain)?;
         let first = block_of(&index.blocks, from);
         for entry in index.blocks.get(first..).unwrap_or_default() {
             if entry.kind == BlockKind::Rows {
-                visit(&block(shared, segment, &*file, entry)?);
+                visit(&block(shared, segment, &mut ahead, entry)?);
             }
         }
     }
@@ -92,9 +95,10 @@ pub(crate) fn rows(shared: &Shared, from: Row, visit: &mut dyn FnMut(&Block)) ->
 }
 
 /// A block with rows by its table alone, any other whole and checked.
-fn block(shared: &Shared, segment: &Sealed, file: &dyn VfsFile, entry: &BlockEntry) -> io::Result<Block> {
+fn block(shared: &Shared, segment: &Sealed, ahead: &mut Ahead<'_>, entry: &BlockEntry) -> io::Result<Block> {
     let len = if entry.kind == BlockKind::Rows { entry.table_end() } else { entry.total_len() };
-    let bytes = Bytes::from(read_up_to(file, u64::from(entry.offset), len)?);
+    let bytes = Bytes::copy_from_slice(ahead.get(u64::from(entry.offset), len)?);
+    ahead.passed(entry.total_len());
     let block = if entry.kind == BlockKind::Rows { Block::from_table(bytes) } else { Block::parse(&bytes) };
     block.map_err(|fault| plain(shared.damaged(segment.header.base, u64::from(entry.offset), fault)))
 }

@@ -11,7 +11,7 @@ use crate::segment_header::SegmentHeader;
 use crate::state::Loss;
 use crate::vfs::{VfsFile, read_up_to};
 
-/// Read with a header, so that small tables take one call.
+/// Read with a header, so that small tables take one call; nothing behind the limit is asked for.
 const FIRST_READ: usize = 4096;
 /// Read at a time when looking for the next block.
 const SEARCH_READ: usize = 1 << 20;
@@ -51,6 +51,47 @@ pub(crate) struct Scan {
     pub(crate) holes: Vec<Hole>,
 }
 
+/// Reads a file from front to back, ahead where blocks are small, so that many tiny blocks do not take a call each.
+pub(crate) struct Ahead<'a> {
+    file: &'a dyn VfsFile,
+    start: u64,
+    bytes: Vec<u8>,
+    /// How much more than asked is read.
+    more: usize,
+}
+
+/// Read ahead while blocks are smaller than a quarter of it.
+const AHEAD: usize = 256 << 10;
+
+impl<'a> Ahead<'a> {
+    pub(crate) fn new(file: &'a dyn VfsFile) -> Self {
+        Self { file, start: 0, bytes: Vec::new(), more: 0 }
+    }
+
+    /// `len` bytes at `offset`, fewer only at the end of the file.
+    pub(crate) fn get(&mut self, offset: u64, len: usize) -> io::Result<&[u8]> {
+        let inside = |start: u64, held: usize| {
+            let at = usize::try_from(offset.checked_sub(start)?).ok()?;
+            (at.checked_add(len)? <= held).then_some(at)
+        };
+        let at = match inside(self.start, self.bytes.len()) {
+            Some(at) => at,
+            None => {
+                self.bytes = read_up_to(self.file, offset, len.max(self.more))?;
+                self.start = offset;
+                0
+            }
+        };
+        let end = at.saturating_add(len).min(self.bytes.len());
+        Ok(self.bytes.get(at..end).unwrap_or_default())
+    }
+
+    /// Told of every block's length, it learns whether reading ahead pays.
+    pub(crate) fn passed(&mut self, block_len: usize) {
+        self.more = if block_len < AHEAD / 4 { AHEAD } else { 0 };
+    }
+}
+
 /// Reads header and table of the block at `offset`, which must say that it belongs exactly there.
 pub(crate) fn block_at(
     file: &dyn VfsFile,
@@ -58,9 +99,17 @@ pub(crate) fn block_at(
     offset: u64,
     limit: u64,
 ) -> io::Result<Result<Block, BlockFault>> {
+    next_at(&mut Ahead::new(file), segment, offset, limit)
+}
+
+fn next_at(
+    ahead: &mut Ahead<'_>,
+    segment: &SegmentHeader,
+    offset: u64,
+    limit: u64,
+) -> io::Result<Result<Block, BlockFault>> {
     let room = usize::try_from(limit.saturating_sub(offset)).unwrap_or(usize::MAX);
-    let mut bytes = read_up_to(file, offset, FIRST_READ.min(room))?;
-    let header = match parse_header(&bytes) {
+    let header = match parse_header(ahead.get(offset, FIRST_READ.min(room))?) {
         Ok(header) => header,
         Err(fault) => return Ok(Err(fault)),
     };
@@ -73,16 +122,14 @@ pub(crate) fn block_at(
     if header.total_len() > room {
         return Ok(Err(BlockFault::Short));
     }
-    let table_end = header.table_end();
-    if bytes.len() < table_end {
-        let rest = read_up_to(file, offset + bytes.len() as u64, table_end - bytes.len())?;
-        bytes.extend_from_slice(&rest);
-    }
-    if bytes.len() < table_end {
+    let table = ahead.get(offset, header.table_end())?;
+    if table.len() < header.table_end() {
         return Ok(Err(BlockFault::Short));
     }
-    bytes.truncate(table_end);
-    Ok(Block::from_table(Bytes::from(bytes)))
+    // A copy of just the table: it is kept, and must not keep what was read ahead alive.
+    let table = Bytes::copy_from_slice(table);
+    ahead.passed(header.total_len());
+    Ok(Block::from_table(table))
 }
 
 /// Reads the body behind `seen`; nothing of it is checked, and it may be cut short.
@@ -111,6 +158,7 @@ pub(crate) fn scan(
     let mut offset = start;
     let mut row = segment.base_row;
     let mut after_hole = false;
+    let mut ahead = Ahead::new(file);
     while offset < limit {
         let pos = segment.pos_of(offset);
         // Asked first: of a lost control block the header may be good.
@@ -120,7 +168,7 @@ pub(crate) fn scan(
             after_hole = true;
             continue;
         }
-        let fault = match block_at(file, segment, offset, limit)? {
+        let fault = match next_at(&mut ahead, segment, offset, limit)? {
             Ok(block) if in_order(&block, row, after_hole) => {
                 row = block.header().end_row();
                 let seen = Seen { offset, block };

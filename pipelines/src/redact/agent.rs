@@ -21,6 +21,10 @@ struct Seen {
 impl Memo {
     /// [`user_agent`], remembered.
     pub(super) fn redact(&mut self, agent: &[u8], out: &mut Vec<u8>) -> u32 {
+        // A short one is faster taken apart than remembered.
+        if agent.len() <= MAX_PART {
+            return user_agent(agent, out);
+        }
         let last = agent.last().copied().unwrap_or(0);
         let slot = agent.len().wrapping_mul(7).wrapping_add(usize::from(last)) % self.0.len();
         let Some(seen) = self.0.get_mut(slot).filter(|_| agent.len() <= MAX_AGENT) else {

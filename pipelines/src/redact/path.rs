@@ -2,6 +2,24 @@
 
 use catalogue::{is_literal, is_version_of};
 
+/// A beginning of many paths that is kept as it is: what the loop below does for each of its segments, at once.
+struct Beginning {
+    /// With the slash behind it.
+    text: &'static str,
+    /// Without.
+    kept: &'static str,
+    /// Its last segment.
+    last: &'static str,
+}
+
+const KNOWN_BEGINNINGS: [Beginning; 5] = [
+    Beginning { text: "rest/api/3/", kept: "rest/api/3", last: "3" },
+    Beginning { text: "rest/api/2/", kept: "rest/api/2", last: "2" },
+    Beginning { text: "wiki/rest/api/", kept: "wiki/rest/api", last: "api" },
+    Beginning { text: "wiki/api/v2/", kept: "wiki/api/v2", last: "v2" },
+    Beginning { text: "rest/agile/1.0/", kept: "rest/agile/1.0", last: "1.0" },
+];
+
 /// Appends the redacted form of `path`, which is not percent-decoded yet; returns how many values were taken out.
 ///
 /// The path is split at its slashes before anything is decoded, so that an encoded slash cannot shift a value into
@@ -18,6 +36,15 @@ pub fn path(path: &[u8], out: &mut Vec<u8>) -> u32 {
     // The segment before, if it was kept, for the version behind it.
     let mut before: &[u8] = b"";
     loop {
+        if before.is_empty()
+            && let Some(prefix) =
+                KNOWN_BEGINNINGS.iter().find(|known| rest.starts_with(known.text.as_bytes()))
+        {
+            out.push(b'/');
+            out.extend_from_slice(prefix.kept.as_bytes());
+            before = prefix.last.as_bytes();
+            rest = rest.get(prefix.text.len()..).unwrap_or_default();
+        }
         let (segment, tail) = match rest.iter().position(|b| *b == b'/') {
             Some(at) => {
                 let (segment, tail) = rest.split_at(at);

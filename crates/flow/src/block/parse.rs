@@ -329,6 +329,18 @@ impl Block {
         })
     }
 
+    /// The rows of the run at `index`.
+    #[must_use]
+    pub fn run_rows(&self, index: u32) -> Option<Range<u32>> {
+        if index >= self.header.runs {
+            return None;
+        }
+        let at = HEADER_LEN + index as usize * RUN_LEN;
+        let entry = self.table.get(at..at + RUN_LEN)?;
+        let first = u32_at(entry, 8);
+        Some(first..first.checked_add(u32_at(entry, 12))?)
+    }
+
     /// All runs, in the order of their rows.
     pub fn runs(&self) -> impl Iterator<Item = RunEntry<'_>> {
         self.runs_from(0)
@@ -345,10 +357,7 @@ impl Block {
         let (mut low, mut high) = (0, self.header.runs);
         while low < high {
             let middle = low + (high - low) / 2;
-            // First row and number of rows of that run, without its name.
-            let at = HEADER_LEN + middle as usize * RUN_LEN;
-            let entry = self.table.get(at..at + RUN_LEN).unwrap_or_default();
-            if u32_at(entry, 8).saturating_add(u32_at(entry, 12)) <= index {
+            if self.run_rows(middle).is_none_or(|rows| rows.end <= index) {
                 low = middle + 1;
             } else {
                 high = middle;

@@ -48,6 +48,10 @@ fn a_block_reads_back_as_it_was_built() {
     assert_eq!(block.header().end_row(), Row(103));
     let runs: Vec<_> = block.runs().map(|r| (r.org, r.first_seq.0, r.first, r.count)).collect();
     assert_eq!(runs, [("acme", 40, 0, 2), ("cobal", 0, 2, 1)]);
+    assert_eq!([0, 1, 2, 3].map(|row| block.run_index_of(row)), [0, 0, 1, 2]);
+    assert_eq!([0, 1, 2].map(|run| block.run_rows(run)), [Some(0..2), Some(2..3), None]);
+    assert_eq!(block.runs_from(1).map(|run| run.org).collect::<Vec<_>>(), ["cobal"]);
+    assert_eq!(block.timed_record(1).unwrap(), (-5, &b"{\"v\":1,\"seq\":41,\"id\":\"b\"}"[..]));
     assert_eq!(block.record(1).unwrap(), b"{\"v\":1,\"seq\":41,\"id\":\"b\"}");
     let row = block.row(2).unwrap();
     assert_eq!((row.app, row.content, row.dedupe, row.status, row.time_ms), (3, !3, 3 << 70, 204, -5));

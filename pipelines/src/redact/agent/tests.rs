@@ -77,7 +77,7 @@ fn a_long_one_is_cut_between_tokens() {
 
 proptest! {
     #[test]
-    fn the_memo_gives_the_same(agents in prop::collection::vec("[a-c/1.() =]{0,12}", 0..40)) {
+    fn the_memo_gives_the_same(agents in prop::collection::vec("[a-c/1.() =]{0,12}( a/1){0,12}", 0..40)) {
         let mut memo = Memo::default();
         for agent in agents {
             let mut out = Vec::new();

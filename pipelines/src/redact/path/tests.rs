@@ -47,6 +47,21 @@ fn what_is_written_otherwise_is_the_same_path() {
     check("rest/api/3", "/rest/api/3", 0);
 }
 
+/// The short cut does what the long way does.
+#[test]
+fn known_beginnings_are_what_their_segments_are() {
+    for beginning in KNOWN_BEGINNINGS {
+        assert_eq!(beginning.text, format!("{}/", beginning.kept));
+        assert!(beginning.kept.ends_with(&format!("/{}", beginning.last)));
+        // An empty segment before it keeps the short cut away from all but the first; an encoded letter from it too.
+        let first = beginning.text.as_bytes()[0];
+        let long_way = format!("/%{first:02x}{}x/3", &beginning.text.chars().skip(1).collect::<String>());
+        let (short, long) = (redacted(&format!("/{}x/3", beginning.text)), redacted(&long_way));
+        // The encoded first segment is no root of a version, and none of these begins with one.
+        assert_eq!(short, long);
+    }
+}
+
 #[test]
 fn hosts_do_not_pass() {
     check("https://zelda:secret@acme.example.net/rest/api/3/myself", "/rest/api/3/myself", 1);
