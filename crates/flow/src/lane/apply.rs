@@ -268,7 +268,7 @@ impl Core {
         let generation = self.next_generation(index);
         let Some(lane) = self.lane_mut(index) else { return };
         lane.ledger.renew(LaneId { index, generation });
-        lane.caught_up = false;
+        lane.caught_up_at = None;
         lane.job = None;
         if lane.place == Place::Job {
             lane.place = Place::Idle;

@@ -279,7 +279,8 @@ impl Core {
     /// New rows for a lane, the first of them at `first`.
     fn touch(&mut self, index: u32, first: Option<Row>, now: Moment) {
         if let Some(lane) = self.lane_mut(index) {
-            let was_caught_up = std::mem::replace(&mut lane.caught_up, false);
+            let was_caught_up = lane.is_caught_up();
+            lane.caught_up_at = None;
             // Nothing of these organisations lies between what it has read and the first new row: a lane that was idle
             // for days starts in the tail.
             if let Some(row) = first.filter(|_| was_caught_up) {
@@ -380,6 +381,11 @@ impl Core {
             lane.place = Place::Job;
             self.jobs.push_back(index);
         }
+    }
+
+    /// One past the last durable row of the partition that the lanes were told of.
+    pub(super) fn end_of(&self, partition: PartitionId) -> Row {
+        self.parts.get(usize::from(partition.0)).map_or(Row(0), |part| part.end)
     }
 
     /// Everything before this row of the partition has expired, for this reason.

@@ -58,7 +58,7 @@ impl Core {
             lane.commit(committable);
         }
         // A range that waited to be sent again may reach beyond the gap: the rest of it is cut anew.
-        lane.caught_up = false;
+        lane.caught_up_at = None;
         let counts = lane.ledger.counts();
         let records = (counts.expired - expired) + (counts.lost - lost);
         if records > 0 {

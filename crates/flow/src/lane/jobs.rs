@@ -65,8 +65,10 @@ impl Core {
             }
             Ok(Slice::NotYet) => {
                 self.note_read(id.index);
-                if let Some(lane) = self.lane_mut(id.index) {
-                    lane.caught_up = true;
+                // That was so when it was read. What has been appended since may have been told to the lane already.
+                let end = self.lane(id.index).map_or(Row(0), |lane| self.end_of(lane.partition));
+                if let Some(lane) = self.lane_mut(id.index).filter(|lane| lane.ledger.scan() >= end) {
+                    lane.caught_up_at = Some(lane.ledger.scan());
                     lane.behind = false;
                 }
                 self.check_expired(id.index, now);

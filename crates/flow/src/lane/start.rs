@@ -224,11 +224,13 @@ impl Core {
             );
             let id = lane.id();
             lane.ledger.renew(id);
-            lane.caught_up = false;
+            lane.caught_up_at = None;
         } else {
-            lane.caught_up = caught_up;
             lane.behind &= !caught_up;
             self.pass(index, next, now);
+            if let Some(lane) = self.lane_mut(index) {
+                lane.caught_up_at = caught_up.then(|| lane.ledger.scan());
+            }
         }
         self.offer(index, now);
     }
@@ -246,7 +248,7 @@ impl Core {
         let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else {
             return Gathered::Nothing { next: at, caught_up: true };
         };
-        let end = self.parts.get(usize::from(lane.partition.0)).map_or(Row(0), |part| part.end);
+        let end = self.end_of(lane.partition);
         let mut spec =
             ReadSpec { partition: lane.partition, from: at, scope: sink.spec.scope.clone(), max_bytes: 0 };
         loop {
@@ -338,11 +340,12 @@ impl Core {
             let Some(reopened) = lane.ledger.reopen(cut.records, cut.bytes, number) else { return };
             reopened
         } else {
-            lane.caught_up = caught_up;
             lane.behind &= !caught_up;
             let rows = RowRange { start: lane.ledger.scan(), end: next };
             let records = u32::try_from(cut.records).unwrap_or(u32::MAX);
-            (lane.ledger.open(rows, records, cut.bytes, number), 1)
+            let ticket = lane.ledger.open(rows, records, cut.bytes, number);
+            lane.caught_up_at = caught_up.then(|| lane.ledger.scan());
+            (ticket, 1)
         };
         let delivery_id =
             delivery_id(self.settings.journal_id, sink, lane.partition, false, cut.first, cut.last);

@@ -35,8 +35,9 @@ pub(super) struct Lane {
     pub(super) stamp: u32,
     /// Since when it has waited for its turn.
     pub(super) due_since: Instant,
-    /// It has read everything that was durable when the inbox was last emptied.
-    pub(super) caught_up: bool,
+    /// Where its cuts stood when it had read everything that was durable when the inbox was last emptied. Kept as the
+    /// place and not as a flag: when the cuts go back, it holds no more by itself, and nothing can be jumped over.
+    pub(super) caught_up_at: Option<Row>,
     /// It reads from disk.
     pub(super) behind: bool,
     /// Its state differs from what was recorded.
@@ -98,7 +99,7 @@ impl Lane {
             place: Place::Idle,
             stamp: 0,
             due_since: now,
-            caught_up: false,
+            caught_up_at: None,
             behind: false,
             dirty: false,
             starts_recorded: false,
@@ -129,9 +130,14 @@ impl Lane {
         }
     }
 
+    /// Whether it has read everything that it knows of.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.caught_up_at == Some(self.ledger.scan())
+    }
+
     /// Whether it still delivers what it had to read from disk.
     pub(super) fn is_behind(&self) -> bool {
-        let is_done = self.caught_up && self.ledger.first_waiting().is_none() && self.ledger.in_flight() == 0;
+        let is_done = self.is_caught_up() && self.ledger.first_waiting().is_none() && self.ledger.in_flight() == 0;
         self.behind && !is_done
     }
 
@@ -143,7 +149,7 @@ impl Lane {
         if self.ledger.has_gaps() {
             return self.ledger.untold_gap().is_some();
         }
-        self.ledger.first_waiting().is_some() || (!self.caught_up && !self.ledger.is_crowded())
+        self.ledger.first_waiting().is_some() || (!self.is_caught_up() && !self.ledger.is_crowded())
     }
 
     /// What is written into the journal.

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod failure;
+mod races;
 mod restart;
 mod retention;
 mod sinks;
