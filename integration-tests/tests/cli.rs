@@ -117,7 +117,11 @@ fn a_configuration_that_cannot_be_used_ends_with_3() {
         assert_eq!(missing.code, 3, "{command:?} without a file: {missing:?}");
         assert!(format!("{}{}", missing.out, missing.err).contains("trailwire.yaml"), "{missing:?}");
     }
-    std::fs::write(&config, "version: 1\nlisten: {ingest: nowhere}\nbuffer: {max_age: 7 parsecs}\nno_such: 1\n").unwrap();
+    std::fs::write(
+        &config,
+        "version: 1\nlisten: {ingest: nowhere}\nbuffer: {max_age: 7 parsecs}\nno_such: 1\n",
+    )
+    .unwrap();
     let text = said(folder.path(), &["validate"]);
     assert_eq!(text.code, 3);
     for word in ["listen.ingest", "buffer.max_age", "no_such"] {
@@ -184,7 +188,8 @@ fn schemas_are_schemas_and_the_shipped_ones() {
         assert_eq!(said.code, 0, "{said:?}");
         let schema = said.json();
         assert!(jsonschema::meta::is_valid(&schema), "{name} is a JSON Schema");
-        let shipped: Value = serde_json::from_str(&std::fs::read_to_string(binary::root().join(file)).unwrap()).unwrap();
+        let shipped: Value =
+            serde_json::from_str(&std::fs::read_to_string(binary::root().join(file)).unwrap()).unwrap();
         assert_eq!(schema, shipped, "{name} is {file}");
     }
 }
@@ -265,7 +270,9 @@ async fn a_running_daemon_can_be_asked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_ends_clean() {
     let folder = tempfile::tempdir().unwrap();
-    let said = tokio::task::spawn_blocking(move || said(folder.path(), &["demo", "--exit-when-done"])).await.unwrap();
+    let said = tokio::task::spawn_blocking(move || said(folder.path(), &["demo", "--exit-when-done"]))
+        .await
+        .unwrap();
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.contains("400"), "{}", said.out);
     assert!(said.out.lines().count() <= 50, "one screen: {}", said.out);
@@ -320,7 +327,15 @@ async fn the_files_of_the_documentation_run() {
     let output = workspace.path().join("some.ndjson");
     let made = said(
         workspace.path(),
-        &["generate", "--events", "1", "--output", output.to_str().unwrap(), "--apps-yaml", apps.to_str().unwrap()],
+        &[
+            "generate",
+            "--events",
+            "1",
+            "--output",
+            output.to_str().unwrap(),
+            "--apps-yaml",
+            apps.to_str().unwrap(),
+        ],
     );
     assert_eq!(made.code, 0, "{made:?}");
     let variables = [
@@ -329,7 +344,8 @@ async fn the_files_of_the_documentation_run() {
         ("TRAILWIRE__LISTEN__INGEST", "127.0.0.1:0"),
         ("TRAILWIRE__LISTEN__ADMIN", "127.0.0.1:0"),
     ];
-    let validate = |arguments: &[&str]| command::run_with(&binary, workspace.path(), arguments, &variables, b"");
+    let validate =
+        |arguments: &[&str]| command::run_with(&binary, workspace.path(), arguments, &variables, b"");
 
     let said = validate(&["validate", "--json"]);
     let judged = said.json();
@@ -338,9 +354,12 @@ async fn the_files_of_the_documentation_run() {
     let unsupported: Vec<&Value> =
         problems.iter().filter(|problem| problem.to_string().contains("not supported yet")).collect();
     assert_eq!((problems.len(), unsupported.len()), (2, 2), "nothing else is wrong: {problems:#?}");
-    assert!(format!("{problems:?}").contains("select.filter") && format!("{problems:?}").contains("rate_limit"));
+    assert!(
+        format!("{problems:?}").contains("select.filter") && format!("{problems:?}").contains("rate_limit")
+    );
 
-    let daemon = Daemon::start(&binary, &workspace, &variables).expect("a sink that cannot run stops no start");
+    let daemon =
+        Daemon::start(&binary, &workspace, &variables).expect("a sink that cannot run stops no start");
     let sink = daemon.sink(Some(ACME.1), "soc-splunk").unwrap();
     assert_eq!(sink["state"], "blocked", "{sink:#}");
     assert!(sink["last_error"]["what"].as_str().unwrap().contains("not supported yet"), "{sink:#}");
@@ -358,7 +377,11 @@ async fn the_files_of_the_documentation_run() {
     let said = validate(&["validate", "--json"]);
     assert_eq!((said.code, &said.json()["valid"]), (0, &true.into()), "{said:?}");
     daemon.signal("HUP");
-    assert!(receiver.wait_for_events(10, PATIENCE).await, "what waited arrives: {:#}", daemon.status().unwrap());
+    assert!(
+        receiver.wait_for_events(10, PATIENCE).await,
+        "what waited arrives: {:#}",
+        daemon.status().unwrap()
+    );
     post(&daemon, &[ACME, BOREALIS], "later");
     assert!(receiver.wait_for_events(20, PATIENCE).await);
     daemon.settled(PATIENCE).await;
@@ -376,7 +399,11 @@ fn post(daemon: &Daemon, orgs: &[(&str, &str)], prefix: &str) {
     let time = integration_tests::producer::rfc3339_now();
     let body: String = orgs
         .iter()
-        .flat_map(|org| ids(&format!("{prefix}-{}", org.0), 10).map(|id| canary::event(*org, &id, &time) + "\n").collect::<Vec<_>>())
+        .flat_map(|org| {
+            ids(&format!("{prefix}-{}", org.0), 10)
+                .map(|id| canary::event(*org, &id, &time) + "\n")
+                .collect::<Vec<_>>()
+        })
         .collect();
     let authorization = format!("Bearer {GATEWAY_TOKEN}");
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/x-ndjson")];

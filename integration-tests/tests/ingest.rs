@@ -85,7 +85,8 @@ async fn every_form_of_body_is_taken() {
         assert_eq!(reply.json(), json!({"accepted": count, "duplicates": 0, "rejected": []}));
         assert_eq!(reply.header("cache-control"), Some("no-store"));
     };
-    let lines = house.producer.lines(ACME, ids("nd-a", 20)) + &house.producer.lines(BOREALIS, ids("nd-b", 20));
+    let lines =
+        house.producer.lines(ACME, ids("nd-a", 20)) + &house.producer.lines(BOREALIS, ids("nd-b", 20));
     taken(house.producer.post(&[], lines.as_bytes()), 40);
     let without_end = lines.trim_end().replace("nd-", "ne-").replace('\n', "\r\n\r\n");
     taken(house.producer.post(&[], without_end.as_bytes()), 40);
@@ -140,7 +141,10 @@ async fn bad_lines_are_named_and_their_neighbours_stored() {
     let array = format!("[{},{{}},{}]", house.event(ACME, "array-1"), house.event(ACME, "array-3"));
     let answer = house.producer.post(&[("content-type", "application/json")], array.as_bytes()).json();
     assert_eq!(answer["accepted"], 2, "{answer}");
-    assert_eq!((&answer["rejected"][0]["line"], &answer["rejected"][0]["code"]), (&2.into(), &"TW-2010".into()));
+    assert_eq!(
+        (&answer["rejected"][0]["line"], &answer["rejected"][0]["code"]),
+        (&2.into(), &"TW-2010".into())
+    );
     house.delivered(3, 9).await;
 }
 
@@ -181,7 +185,8 @@ async fn what_is_refused_as_a_whole_stores_nothing() {
 
     let body = lines.as_bytes();
     for authorization in [None, Some("Bearer wrong-token-0123456789"), Some("Basic dGVzdDp0ZXN0")] {
-        let headers: Vec<(&str, &str)> = authorization.map(|value| ("authorization", value)).into_iter().collect();
+        let headers: Vec<(&str, &str)> =
+            authorization.map(|value| ("authorization", value)).into_iter().collect();
         let reply = Client::new(&house.daemon.ingest).send("POST", "/v1/events", &headers, body).unwrap();
         assert_eq!(error(&reply), refused(401, "TW-1001"), "{authorization:?}");
         assert!(reply.header("www-authenticate").is_some());
@@ -250,7 +255,10 @@ async fn unknown_organisations_are_refused_when_the_operator_says_so() {
     assert_eq!(reply.status, 200);
     let answer = reply.json();
     assert_eq!(answer["accepted"], 2);
-    assert_eq!((&answer["rejected"][0]["line"], &answer["rejected"][0]["code"]), (&2.into(), &"TW-2102".into()));
+    assert_eq!(
+        (&answer["rejected"][0]["line"], &answer["rejected"][0]["code"]),
+        (&2.into(), &"TW-2102".into())
+    );
     house.delivered(1, 1).await;
 }
 
@@ -302,7 +310,8 @@ async fn calls_of_a_declared_group_get_one_id() {
     let key = "nightly run 4711 for somebody";
     let grouped = |org: (&str, &str), id: &str, key: &str, time: &str| {
         let mut event: Value = serde_json::from_str(&canary::event(org, id, time)).unwrap();
-        event["request"]["headers"] = json!({"x-audit-log-group": key, "x-audit-log-description": "moves issues"});
+        event["request"]["headers"] =
+            json!({"x-audit-log-group": key, "x-audit-log-description": "moves issues"});
         event.to_string() + "\n"
     };
     let time = house.producer.time().to_owned();
@@ -339,8 +348,15 @@ async fn files_and_standard_input_go_the_same_way() {
     let file = workspace.path().join("events.ndjson");
     std::fs::write(&file, format!("{lines}not json\n")).unwrap();
     let config = workspace.config();
-    let arguments =
-        ["ingest", file.to_str().unwrap(), "--config", config.to_str().unwrap(), "--producer", "test", "--json"];
+    let arguments = [
+        "ingest",
+        file.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+        "--producer",
+        "test",
+        "--json",
+    ];
     let said = command::run(&binary, workspace.path(), &arguments);
     assert_eq!(said.code, 1, "a refused line shows in the exit code: {said:?}");
     assert_eq!(said.json(), json!({"lines": 2201, "accepted": 2200, "duplicates": 0, "rejected": 1}));

@@ -66,7 +66,8 @@ pub(crate) fn unknown_rows(shared: &Shared, from: Row) -> u64 {
     let sealed = segments(shared);
     let known = last_snapshot(&sealed).and_then(|at| sealed.get(at)).map_or(0, |s| s.header.base.0);
     let losses = Arc::clone(&shared.view.read().losses);
-    let unknown = losses.iter().filter(|loss| loss.org.is_none() && loss.from >= known && loss.rows().start >= from);
+    let unknown =
+        losses.iter().filter(|loss| loss.org.is_none() && loss.from >= known && loss.rows().start >= from);
     unknown.map(|loss| loss.rows().len()).sum()
 }
 
