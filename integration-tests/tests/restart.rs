@@ -129,7 +129,6 @@ async fn a_missing_key_beside_a_journal_stops_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "known defect: after a repair readable records before the damage are counted as lost with it"]
 async fn a_damaged_table_stops_the_start_until_the_loss_is_accepted() {
     let binary = binary::build(&[]);
     let receiver = Receiver::start(collector()).await.unwrap();
@@ -170,7 +169,6 @@ async fn a_damaged_table_stops_the_start_until_the_loss_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "known defect: after a repair readable records before the damage are counted as lost with it"]
 async fn a_damaged_record_costs_that_record_alone() {
     let binary = binary::build(&[]);
     let receiver = Receiver::start(collector()).await.unwrap();

@@ -98,9 +98,11 @@ pub trait SegmentIo: Send {
     /// The file system's.
     fn expire(&mut self, now: UnixMillis) -> io::Result<Option<Expired>>;
 
-    /// Rows behind the last complete snapshot of which a repair could not even tell the organisation: any of them may
-    /// have lost that many records, so the owner leaves out as many seqs of each rather than give one out twice.
-    fn unknown_rows(&self) -> u64 {
+    /// Rows at or after `from`, and behind the last complete snapshot, of which a repair could not even tell the
+    /// organisation: any of them may have lost that many records since its last known one, so the owner leaves out as
+    /// many seqs of each rather than give one out twice.
+    fn unknown_rows(&self, from: Row) -> u64 {
+        let _ = from;
         0
     }
 

@@ -60,12 +60,14 @@ fn no_rows(index: u64, base_row: Row) -> io::Result<Block> {
     Block::parse(&Bytes::from(bytes)).map_err(io::Error::other)
 }
 
-/// Rows that were declared lost behind the last complete snapshot, and of which even the organisation is not known.
-pub(crate) fn unknown_rows(shared: &Shared) -> u64 {
+/// Rows at or after `from` that were declared lost behind the last complete snapshot, and of which even the organisation
+/// is not known.
+pub(crate) fn unknown_rows(shared: &Shared, from: Row) -> u64 {
     let sealed = segments(shared);
     let known = last_snapshot(&sealed).and_then(|at| sealed.get(at)).map_or(0, |s| s.header.base.0);
     let losses = Arc::clone(&shared.view.read().losses);
-    let unknown = losses.iter().filter(|loss| loss.org.is_none() && loss.from >= known);
+    let unknown =
+        losses.iter().filter(|loss| loss.org.is_none() && loss.from >= known && loss.rows().start >= from);
     unknown.map(|loss| loss.rows().len()).sum()
 }
 

@@ -59,7 +59,7 @@ impl Owner {
         }
         let (mut seqs, next_row, controls, index) = state;
         for next in seqs.values_mut() {
-            *next += writer.unknown_rows();
+            *next += writer.unknown_rows(Row(0));
         }
         Ok(Self { writer, seqs, next_row, controls, now, index })
     }

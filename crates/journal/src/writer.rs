@@ -368,8 +368,8 @@ impl SegmentIo for Writer {
         self.guarded(|writer| writer.expire_sealed(now))
     }
 
-    fn unknown_rows(&self) -> u64 {
-        replay::unknown_rows(&self.shared)
+    fn unknown_rows(&self, from: Row) -> u64 {
+        replay::unknown_rows(&self.shared, from)
     }
 
     fn replay(&mut self, visit: &mut dyn FnMut(&Block)) -> io::Result<()> {

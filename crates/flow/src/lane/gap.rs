@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::lane_state::OpenGap;
 use crate::log::{GapReason, Scope};
 use crate::sink::{GapRecord, Rows};
-use crate::units::{PartitionId, Row};
+use crate::units::{PartitionId, Row, RowRange};
 
 impl Core {
     /// Retention has removed rows of a partition. Lanes are told at once, also those that do not read because their
@@ -27,22 +27,28 @@ impl Core {
         let (expired, reason) = self.expired_before(lane.partition);
         let held = lane.read_after.is_some_and(|after| now.instant < after);
         if lane.place != Place::Job && !held && lane.ledger.has_unsettled_before(expired) {
-            self.find_gap(index, expired, reason);
+            self.find_gap(index, RowRange { start: Row(0), end: expired }, reason);
         }
     }
 
-    /// Rows before `end` are gone for this lane: finds out how many of them were its sink's.
-    pub(super) fn find_gap(&mut self, index: u32, end: Row, reason: GapReason) {
+    /// `rows` are gone for this lane: finds out how many of them were its sink's. Retention removes all before a row,
+    /// so its gaps start at the first one; what lies before a damage can still be read and is not given up with it.
+    pub(super) fn find_gap(&mut self, index: u32, rows: RowRange, reason: GapReason) {
         let Some(lane) = self.lane(index) else { return };
-        let measured = lane.ledger.gap_end(end);
+        let rows = match reason {
+            GapReason::Retention => RowRange { start: Row(0), ..rows },
+            GapReason::Corruption => rows,
+        };
+        let measured = lane.ledger.gap_end(rows.end);
         self.drop_stash(index);
-        self.queue_job(index, Job::Measure { end, measured, reason });
+        self.queue_job(index, Job::Measure { rows, measured, reason });
     }
 
     /// The answer: how many records of the sink lie before `measured`.
     pub(super) fn close_gap(
         &mut self,
         index: u32,
+        from: Row,
         measured: Row,
         reason: GapReason,
         before_measured: u64,
@@ -53,7 +59,7 @@ impl Core {
         let one_org = matches!(&sink.spec.scope, Scope::Orgs(orgs) if orgs.len() == 1);
         let (expired, lost) = (lane.ledger.counts().expired, lane.ledger.counts().lost);
         let committable =
-            lane.ledger.close_gap(measured, reason, lane.starts.total(), before_measured, one_org);
+            lane.ledger.close_gap(from, measured, reason, lane.starts.total(), before_measured, one_org);
         if let Some(committable) = &committable {
             lane.commit(committable);
         }

@@ -61,7 +61,7 @@ impl Core {
             }
             Ok(Slice::Gap { rows, reason }) => {
                 self.note_read(id.index);
-                self.find_gap(id.index, rows.end, reason);
+                self.find_gap(id.index, rows, reason);
             }
             Ok(Slice::NotYet) => {
                 self.note_read(id.index);
@@ -150,16 +150,16 @@ impl Core {
     }
 
     pub(super) fn measured(&mut self, id: LaneId, result: Result<u64, AppendFault>, now: Moment) {
-        let Some(Job::Measure { end, measured, reason }) = self.job_done(id) else { return };
+        let Some(Job::Measure { rows, measured, reason }) = self.job_done(id) else { return };
         match result {
             Ok(before_measured) => {
                 // Attempts may have ended meanwhile: then what is to be counted is another range.
                 let is_still_so =
-                    self.lane(id.index).is_some_and(|lane| lane.ledger.gap_end(end) == measured);
+                    self.lane(id.index).is_some_and(|lane| lane.ledger.gap_end(rows.end) == measured);
                 if is_still_so {
-                    self.close_gap(id.index, measured, reason, before_measured, now);
+                    self.close_gap(id.index, rows.start, measured, reason, before_measured, now);
                 } else {
-                    self.find_gap(id.index, end, reason);
+                    self.find_gap(id.index, rows, reason);
                 }
                 self.check_expired(id.index, now);
                 self.offer(id.index, now);

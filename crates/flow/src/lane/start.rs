@@ -134,7 +134,7 @@ impl Core {
             return Turn::Done;
         }
         if lane.ledger.has_unsettled_before(expired) {
-            self.find_gap(index, expired, reason);
+            self.find_gap(index, RowRange { start: Row(0), end: expired }, reason);
             return Turn::Done;
         }
         let Some(lane) = self.lane(index) else { return Turn::Done };
@@ -167,7 +167,7 @@ impl Core {
                 row,
                 waiting.map_or(shape.max_bytes, |waiting| waiting.bytes as usize),
             ),
-            Gathered::Gap(rows, reason) => self.find_gap(index, rows.end, reason),
+            Gathered::Gap(rows, reason) => self.find_gap(index, rows, reason),
             Gathered::Nothing { next, caught_up } => {
                 self.found_nothing(index, waiting.map(|w| w.rows), next, caught_up, now)
             }

@@ -12,7 +12,7 @@ use crate::lane_state::{LaneState, SinkId};
 use crate::ledger::{Committable, Ledger};
 use crate::sink::{Cause, LaneId, Unconfirmed};
 use crate::status::LastError;
-use crate::units::{PartitionId, Row};
+use crate::units::{PartitionId, Row, RowRange};
 
 /// One sink's deliveries from one partition. Ten thousand of them are usual: see the size test.
 #[derive(Debug)]
@@ -72,8 +72,8 @@ pub(super) enum Place {
 pub(super) enum Job {
     /// Records from this row on.
     Read { from: Row, max_bytes: usize },
-    /// Nothing before `end` can be read: how many records lie before `measured`?
-    Measure { end: Row, measured: Row, reason: crate::log::GapReason },
+    /// Nothing in `rows` can be read: how many records lie before `measured`?
+    Measure { rows: RowRange, measured: Row, reason: crate::log::GapReason },
 }
 
 impl Lane {

@@ -27,10 +27,12 @@ impl Ledger {
     }
 
     /// Closes everything before `measured` (from [`Ledger::gap_end`]) as unreadable, but for what is under way: the
-    /// outcome of such an attempt decides about its own rows. `before_measured` says how many records of the sink lie
-    /// before `measured`, `begin` how many of those lie before the lane's start.
+    /// outcome of such an attempt decides about its own rows. So does what ends before `from`: it can still be read,
+    /// and waits to be sent again. `before_measured` says how many records of the sink lie before `measured`, `begin`
+    /// how many of those lie before the lane's start.
     pub(crate) fn close_gap(
         &mut self,
+        from: Row,
         measured: Row,
         reason: GapReason,
         begin: u64,
@@ -43,16 +45,21 @@ impl Ledger {
         }
         let settled = begin + self.counts.settled();
         // Of a lane's records the first ones are settled, but for what is open: so this is the seq at the prefix.
-        let first_seq = settled.saturating_sub(self.ahead_records());
-        self.recut(|tile| tile.rows.start < measured && tile.state != TileState::InFlight);
+        let first_open = settled.saturating_sub(self.ahead_records());
+        let is_kept = |tile: &Tile| tile.state == TileState::InFlight || tile.rows.end <= from;
+        self.recut(|tile| tile.rows.start < measured && !is_kept(tile));
         let records = |which: &dyn Fn(&&Tile) -> bool| -> u64 {
             self.tiles.iter().filter(which).map(|tile| u64::from(tile.records)).sum()
         };
         let settled_behind = records(&|tile| tile.state == TileState::Resolved && tile.rows.end > measured);
-        let under_way = records(&|tile| tile.state == TileState::InFlight && tile.rows.end <= measured);
+        let open = records(&|tile| tile.state != TileState::Resolved && tile.rows.end <= measured);
         let count =
-            before_measured.saturating_sub(settled.saturating_sub(settled_behind)).saturating_sub(under_way);
+            before_measured.saturating_sub(settled.saturating_sub(settled_behind)).saturating_sub(open);
         let is_exact = is_one_org && !self.is_blurred;
+        // Behind what is kept the gap is the last of what was measured.
+        let is_behind = from > start && self.tiles.iter().any(|tile| tile.rows.start < from);
+        let (told_from, first_seq) =
+            if is_behind { (from, before_measured.saturating_sub(count)) } else { (start, first_open) };
         self.resolve_holes(start, measured, count);
         self.scan = self.scan.max(measured);
         self.skip_tiles();
@@ -62,7 +69,7 @@ impl Ledger {
                 GapReason::Corruption => self.counts.lost += count,
             }
             let seqs = is_exact.then_some((Seq(first_seq), Seq(before_measured.saturating_sub(1))));
-            self.add_gap(OpenGap { rows: RowRange { start, end: measured }, seqs, count, reason });
+            self.add_gap(OpenGap { rows: RowRange { start: told_from, end: measured }, seqs, count, reason });
         }
         self.settle_prefix()
     }

@@ -11,7 +11,7 @@ use crate::lane_starts::Starts;
 use crate::lane_state::SinkId;
 use crate::log::{GapReason, Piece};
 use crate::sink::{Cause, Delivery, Rows, Settled, Ticket, TicketId, Verdict};
-use crate::units::{LogPos, PartitionId};
+use crate::units::{LogPos, PartitionId, Seq};
 
 const LANE: LaneId = LaneId { index: 3, generation: 7 };
 
@@ -309,7 +309,7 @@ proptest! {
                     if ledger.has_unsettled_before(end) {
                         let measured = ledger.gap_end(end);
                         let before = ledger.prefix().0;
-                        committable = ledger.close_gap(measured, GapReason::Retention, 0, measured.0, true);
+                        committable = ledger.close_gap(Row(0), measured, GapReason::Retention, 0, measured.0, true);
                         let flies = |row: u64| flying.iter().any(|t| t.rows.start.0 <= row && row < t.rows.end.0);
                         for row in before..measured.0 {
                             if !flies(row) {
@@ -344,4 +344,38 @@ fn mark(done: &mut Vec<bool>, start: u64, end: u64) {
         }
         done[row] = true;
     }
+}
+
+#[test]
+fn what_lies_before_a_damage_still_waits_to_be_sent() {
+    let mut ledger = ledger();
+    let (failed, hanging) = (cut(&mut ledger, 7, 1), cut(&mut ledger, 3, 2));
+    let retry = Verdict::Retry { after: None, cause: cause() };
+    assert!(ledger.close(settled(failed, retry)).is_ok());
+    // Rows 10 and 11 are damaged; twelve records lie before row 12.
+    let committable = ledger.close_gap(Row(10), Row(12), GapReason::Corruption, 0, 12, true);
+    assert_eq!(committable.unwrap().next_row(), Row(0));
+    assert_eq!((ledger.counts().lost, ledger.counts().settled()), (2, 2));
+    let told = ledger.gaps()[0];
+    assert_eq!((told.rows, told.count, told.seqs), (range(10, 12), 2, Some((Seq(10), Seq(11)))));
+    assert_eq!(ledger.first_waiting().map(|waiting| waiting.rows), Some(range(0, 7)));
+    assert_eq!((ledger.scan(), ledger.open_records()), (Row(12), 10));
+    let (again, attempt) = ledger.reopen(7, 10, 3).unwrap();
+    assert_eq!((again.rows, attempt), (range(0, 7), 2));
+    assert!(ledger.close(settled(again, Verdict::Accepted)).is_ok());
+    let committable = ledger.close(settled(hanging, Verdict::Accepted)).unwrap().unwrap();
+    assert_eq!(committable.next_row(), Row(12));
+    assert_eq!((ledger.counts().delivered, ledger.counts().lost), (10, 2));
+}
+
+#[test]
+fn what_retention_removed_waits_no_more() {
+    let mut ledger = ledger();
+    let failed = cut(&mut ledger, 7, 1);
+    let retry = Verdict::Retry { after: None, cause: cause() };
+    assert!(ledger.close(settled(failed, retry)).is_ok());
+    let committable = ledger.close_gap(Row(0), Row(12), GapReason::Retention, 0, 12, true);
+    assert_eq!(committable.unwrap().next_row(), Row(12));
+    assert_eq!((ledger.counts().expired, ledger.open_records()), (12, 0));
+    assert_eq!(ledger.gaps()[0].seqs, Some((Seq(0), Seq(11))));
 }

@@ -25,6 +25,8 @@ pub(super) const LANES: u8 = 1;
 pub(super) struct OrgState {
     pub(super) id: OrgId,
     pub(super) next: u64,
+    /// The row up to which the journal was known to hold all of its records when it was opened.
+    known_upto: Row,
 }
 
 #[derive(Debug)]
@@ -73,9 +75,8 @@ impl State {
         if let Some(fault) = fault {
             return Err(OwnerFault::State { partition, fault });
         }
-        let unknown = io.unknown_rows();
         for org in state.orgs.values_mut() {
-            org.next += unknown;
+            org.next += io.unknown_rows(org.known_upto);
         }
         let start = state.window.start(Row(state.next_row));
         io.replay_rows(start, &mut |block| {
@@ -95,7 +96,7 @@ impl State {
         self.orgs.entry(key).or_insert_with(|| {
             let id = directory.id(key);
             debug_assert!(id.is_some(), "prepared rows name organisations of this directory");
-            OrgState { id: id.unwrap_or_else(|| directory_hole(key)), next: 0 }
+            OrgState { id: id.unwrap_or_else(|| directory_hole(key)), next: 0, known_upto: Row(0) }
         })
     }
 
@@ -161,8 +162,9 @@ impl State {
         for run in block.runs() {
             let id = OrgId::new(run.org).map_err(|_| BadField("organisation"))?;
             let key = self.directory.declare(&id).key;
-            let state = self.orgs.entry(key).or_insert(OrgState { id, next: 0 });
+            let state = self.orgs.entry(key).or_insert(OrgState { id, next: 0, known_upto: Row(0) });
             state.next = run.first_seq.0 + u64::from(run.count);
+            state.known_upto = Row(block.header().base_row.0 + u64::from(run.first + run.count));
             for index in run.first..run.first + run.count {
                 if let Some(row) = block.row(index).filter(|row| row.group != 0) {
                     let time = row.time_ms.min(block.header().written_at.0);
@@ -183,7 +185,7 @@ impl State {
         for (id, next) in snapshot.orgs {
             let key = self.directory.declare(&id).key;
             keys.push(key);
-            self.orgs.insert(key, OrgState { id, next: next.0 });
+            self.orgs.insert(key, OrgState { id, next: next.0, known_upto: snapshot.next_row });
         }
         for (org, key, open) in snapshot.groups {
             if let Some(org) = keys.get(org as usize) {
