@@ -70,3 +70,17 @@ fn a_snapshot_keeps_the_order_of_use() {
     let left: Vec<u64> = again.iter().map(|(_, key, _)| key).collect();
     assert_eq!(left, [3, 1, 4]);
 }
+
+#[test]
+fn as_many_as_there_may_be_keep_to_their_bytes() {
+    let limit = PER_PROCESS / 8;
+    let mut groups = Groups::new(limit);
+    // The most organisations of a process, over eight partitions.
+    for n in 0..limit as u64 * 2 {
+        groups.join(OrgKey((n % 12_500) as u32), n, n, 0);
+    }
+    assert_eq!(groups.len(), limit);
+    groups.close_idle(i64::MAX);
+    let memory = groups.memory();
+    assert!(memory <= limit * COST && memory > limit * COST / 2, "{} bytes a group", memory / limit);
+}
