@@ -137,7 +137,8 @@ impl Lane {
 
     /// Whether it still delivers what it had to read from disk.
     pub(super) fn is_behind(&self) -> bool {
-        let is_done = self.is_caught_up() && self.ledger.first_waiting().is_none() && self.ledger.in_flight() == 0;
+        let is_done =
+            self.is_caught_up() && self.ledger.first_waiting().is_none() && self.ledger.in_flight() == 0;
         self.behind && !is_done
     }
 
