@@ -17,6 +17,7 @@ mod gap;
 mod health;
 mod inbox;
 mod jobs;
+mod pace;
 mod ready;
 mod settle;
 mod start;

@@ -211,6 +211,12 @@ impl LocalLog {
         self.shared.inboxes.iter().map(Inbox::bytes).sum()
     }
 
+    /// Bytes that wait at one partition's owner.
+    #[must_use]
+    pub fn queued_bytes_of(&self, partition: PartitionId) -> usize {
+        self.shared.inboxes.get(usize::from(partition.0)).map_or(0, Inbox::bytes)
+    }
+
     /// Commits what has queued, writes the watermark and ends the owner threads. Later appends get
     /// [`AppendFault::Stopped`]. Blocks; call it off the runtime's threads.
     pub fn shut_down(&self) {
