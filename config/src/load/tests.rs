@@ -382,7 +382,7 @@ fn a_file_of_authorities_that_cannot_be_used_is_an_error_at_its_place() {
     )
     .with("good.pem", &whole)
     .with("empty.pem", "no certificate here\n")
-    .with("cut.pem", &format!("{whole}{}", &whole[..200]))
+    .with("cut.pem", &format!("{whole}{}", whole.get(..200).unwrap()))
     .with("other.pem", &pem(b"not a certificate"))
     .with("bad.pem", "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n");
     insta::assert_snapshot!(folder.refused());

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use self::allowance::{Allowance, Writers};
 use self::inbox::{Inbox, Item};
-use crate::block::Block;
+use crate::block::{Block, Shelf};
 use crate::clock::Clock;
 use crate::lane_state::{LaneState, LaneStates};
 use crate::log::{AppendFault, Extent, LogBackend, OrgSeqs, Position, ReadError, ReadSpec, Scope, Slice};
@@ -67,6 +67,10 @@ impl LogCounters {
     }
 }
 
+/// Memory of blocks that owners keep for their next ones, at most: a few large ones. Not more than a quarter of what
+/// they have for writing.
+const SHELF: usize = 16 << 20;
+
 /// Sizes of the local log.
 #[derive(Debug, Clone, Copy)]
 pub struct LocalSettings {
@@ -76,7 +80,7 @@ pub struct LocalSettings {
     pub tail_bytes: usize,
     /// Bytes of rows that may wait for the owners or be under way to the disk, over all partitions.
     pub queued_bytes: usize,
-    /// Bytes that the owners may be writing at one time.
+    /// Bytes that the owners may be writing at one time, with the memory that they keep for their next blocks.
     pub writer_bytes: usize,
     /// Bytes of open groups, over all partitions.
     pub group_bytes: usize,
@@ -95,6 +99,7 @@ struct Shared {
     wakers: Vec<Arc<inbox::Waker>>,
     allowance: Arc<Allowance>,
     writers: Writers,
+    shelf: Arc<Shelf>,
     /// What each owner's state takes, as it was after its last commit.
     owners: Vec<Mutex<OwnerMemory>>,
     tail: Tail,
@@ -117,7 +122,7 @@ pub struct LogMemory {
     pub tail: usize,
     /// Rows that are not durable yet.
     pub queued: usize,
-    /// Blocks that are being written.
+    /// Blocks that are being written, and memory that is kept for the next ones.
     pub writing: usize,
     /// The owners' state.
     pub owners: OwnerMemory,
@@ -198,18 +203,21 @@ impl Restored {
         let wakers: Vec<Arc<inbox::Waker>> =
             (0..threads).map(|_| Arc::new(inbox::Waker::default())).collect();
         let allowance = Arc::new(Allowance::new(self.settings.queued_bytes));
+        let kept = SHELF.min(self.settings.writer_bytes / 4);
         let shared = Arc::new(Shared {
             inboxes: (0..self.owners.len()).map(|_| Inbox::new(Arc::clone(&allowance))).collect(),
             wakers,
             allowance,
-            writers: Writers::new(self.settings.writer_bytes),
+            writers: Writers::new(self.settings.writer_bytes - kept),
+            shelf: Shelf::new(kept),
             owners: (0..self.owners.len()).map(|_| Mutex::default()).collect(),
             tail: Tail::new(self.directory, &ends, self.settings.tail_bytes),
             reader,
             counters: LogCounters::default(),
         });
         let mut sets: Vec<Vec<Owner>> = (0..threads).map(|_| Vec::new()).collect();
-        for (at, owner) in self.owners.into_iter().enumerate() {
+        for (at, mut owner) in self.owners.into_iter().enumerate() {
+            owner.share(&shared.shelf);
             if let Some(set) = sets.get_mut(at % threads) {
                 set.push(owner);
             }
@@ -242,7 +250,7 @@ impl LocalLog {
         LogMemory {
             tail: self.shared.tail.bytes(),
             queued: self.shared.allowance.used(),
-            writing: self.shared.writers.used(),
+            writing: self.shared.writers.used() + self.shared.shelf.bytes(),
             owners,
         }
     }

@@ -122,7 +122,7 @@ impl Core {
             tail_bytes: bytes(operator.memory.tail),
             queued_bytes: bytes(operator.memory.ingest),
             writer_bytes: bytes(operator.memory.writers),
-            group_bytes: bytes(operator.memory.lanes / 8 * 5),
+            group_bytes: bytes(status::groups_part(operator.memory.lanes)),
             threads: operator.threads.map_or(cores, usize::from),
         };
         let writers: Vec<Box<dyn SegmentIo>> =
@@ -181,6 +181,7 @@ impl Core {
             operator.memory,
             clock.clone(),
         ));
+        source.check_tables().await;
         Ok(Self {
             intake,
             budget,

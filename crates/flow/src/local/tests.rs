@@ -172,7 +172,8 @@ async fn what_waits_is_bounded_over_all_partitions_and_counts_until_it_is_durabl
     assert!(busy < 64);
     machine.log.shut_down();
     let memory = machine.log.memory();
-    assert_eq!((memory.queued, memory.writing), (0, 0), "everything is durable");
+    assert_eq!(memory.queued, 0, "everything is durable");
+    assert!(memory.writing <= 1 << 18, "only what is kept for the next blocks: {memory:?}");
     assert!(memory.tail > 0 && memory.owners.ids > 0, "{memory:?}");
     assert!((0..4).all(|n| machine.log.queued_bytes_of(PartitionId(n)) == 0));
 }

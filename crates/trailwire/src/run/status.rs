@@ -85,6 +85,20 @@ impl Source {
         }
     }
 
+    /// Warns when the tables of the configured sinks take more than their part. They follow from the configuration, so
+    /// nothing is refused: what could be is somebody's sink.
+    pub(super) async fn check_tables(&self) {
+        let Ok(lanes) = self.lanes.memory().await else { return };
+        let (used, limit) = (lanes.tables as u64, self.limits.lanes - groups_part(self.limits.lanes));
+        if used > limit {
+            tracing::warn!(
+                used,
+                limit,
+                "the tables of sinks and lanes are larger than planned: raise memory.lanes"
+            );
+        }
+    }
+
     fn memory(&self, lanes: &LaneMemory) -> Vec<MemoryStatus> {
         let log = self.log.memory();
         let part = |part, used: usize, limit: u64| MemoryStatus {
@@ -103,6 +117,11 @@ impl Source {
             part("writers", log.writing, self.limits.writers),
         ]
     }
+}
+
+/// The part of `memory.lanes` for open groups.
+pub(super) fn groups_part(lanes: u64) -> u64 {
+    lanes / 8 * 5
 }
 
 impl StatusSource for Source {
