@@ -40,22 +40,16 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// A window over the last `capacity` rows (at least 1). Memory grows with use: 24 bytes a row and about 10 for
-    /// the table.
+    /// A window over the last `capacity` rows (at least 1): 24 bytes a row and about 10 for the table. All of it is taken
+    /// at once, so that nothing is ever moved; the kernel gives it page by page as it is used.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { ring: Vec::new(), slots: HashTable::new(), capacity: capacity.clamp(1, u32::MAX as usize) }
+        let capacity = capacity.clamp(1, u32::MAX as usize);
+        Self { ring: Vec::with_capacity(capacity), slots: HashTable::with_capacity(capacity), capacity }
     }
 
     /// The first row that the window covers when `next` is the next row.
     pub(crate) fn start(&self, next: Row) -> Row {
         Row(next.0.saturating_sub(self.capacity as u64))
-    }
-
-    /// Brings the place of a key into the processor's cache. The table is larger than that cache, and look-ups that do not
-    /// wait for each other's outcome wait for memory together.
-    pub(crate) fn touch(&self, dedupe: u128) {
-        let found = self.slots.find(hash(split(dedupe)), |_| false);
-        std::hint::black_box(found.is_some());
     }
 
     pub(crate) fn examine(&self, dedupe: u128, content: u64) -> Seen {
@@ -86,11 +80,6 @@ impl Window {
             *entry = Entry { key, content };
         }
         let ring = &self.ring;
-        if self.slots.len() == self.slots.capacity() {
-            // Growing reads every key again from the ring, so it grows in large steps.
-            let more = (self.slots.len() * 7).max(4096).min(self.capacity.saturating_sub(self.slots.len()));
-            self.slots.reserve(more, |other| hash(ring.get(*other as usize).map_or([0, 0], |e| e.key)));
-        }
         let key_of = |slot: &u32| ring.get(*slot as usize).map_or([0, 0], |e| e.key);
         match self.slots.find_mut(hash(key), |other| key_of(other) == key) {
             Some(other) => *other = slot,
