@@ -40,11 +40,15 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// A window over the last `capacity` rows (at least 1): 24 bytes a row and about 10 for the table. All of it is taken
-    /// at once, so that nothing is ever moved; the kernel gives it page by page as it is used.
+    /// A window over the last `capacity` rows (at least 1): 24 bytes a row and about 10 for the table. The ring is taken at
+    /// once, so that it is never moved; the kernel gives its pages as they are used. The table grows with use: a small one
+    /// stays in the processor's cache.
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(1, u32::MAX as usize);
-        Self { ring: Vec::with_capacity(capacity), slots: HashTable::with_capacity(capacity), capacity }
+        let mut ring = Vec::new();
+        // Where that much is not to be had, it grows as it is used.
+        drop(ring.try_reserve_exact(capacity));
+        Self { ring, slots: HashTable::new(), capacity }
     }
 
     /// The first row that the window covers when `next` is the next row.
@@ -80,6 +84,11 @@ impl Window {
             *entry = Entry { key, content };
         }
         let ring = &self.ring;
+        if self.slots.len() == self.slots.capacity() {
+            // Growing reads every key again from the ring, so it grows in large steps.
+            let more = (self.slots.len() * 7).max(4096).min(self.capacity.saturating_sub(self.slots.len()));
+            self.slots.reserve(more, |other| hash(ring.get(*other as usize).map_or([0, 0], |e| e.key)));
+        }
         let key_of = |slot: &u32| ring.get(*slot as usize).map_or([0, 0], |e| e.key);
         match self.slots.find_mut(hash(key), |other| key_of(other) == key) {
             Some(other) => *other = slot,
