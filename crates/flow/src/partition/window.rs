@@ -40,22 +40,20 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// A window over the last `capacity` rows (at least 1). Memory grows with use: 24 bytes a row and about 10 for
-    /// the table.
+    /// A window over the last `capacity` rows (at least 1): 24 bytes a row and about 10 for the table. The ring is taken at
+    /// once, so that it is never moved; the kernel gives its pages as they are used. The table grows with use: a small one
+    /// stays in the processor's cache.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { ring: Vec::new(), slots: HashTable::new(), capacity: capacity.clamp(1, u32::MAX as usize) }
+        let capacity = capacity.clamp(1, u32::MAX as usize);
+        let mut ring = Vec::new();
+        // Where that much is not to be had, it grows as it is used.
+        drop(ring.try_reserve_exact(capacity));
+        Self { ring, slots: HashTable::new(), capacity }
     }
 
     /// The first row that the window covers when `next` is the next row.
     pub(crate) fn start(&self, next: Row) -> Row {
         Row(next.0.saturating_sub(self.capacity as u64))
-    }
-
-    /// Brings the place of a key into the processor's cache. The table is larger than that cache, and look-ups that do not
-    /// wait for each other's outcome wait for memory together.
-    pub(crate) fn touch(&self, dedupe: u128) {
-        let found = self.slots.find(hash(split(dedupe)), |_| false);
-        std::hint::black_box(found.is_some());
     }
 
     pub(crate) fn examine(&self, dedupe: u128, content: u64) -> Seen {
