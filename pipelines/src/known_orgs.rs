@@ -101,9 +101,8 @@ impl KnownOrgs {
         });
         // Where all ways are taken, the place that the organisation always takes: of a few too many for one set, the
         // others stay.
-        let way = held
-            .or_else(|| marks.iter().position(|mark| *mark == 0))
-            .unwrap_or((mark >> 8) as usize % WAYS);
+        let way =
+            held.or_else(|| marks.iter().position(|mark| *mark == 0)).unwrap_or((mark >> 8) as usize % WAYS);
         let (Some(held), Some(known)) = (marks.get_mut(way), self.orgs.get_mut(set * WAYS + way)) else {
             return;
         };
@@ -129,12 +128,12 @@ impl KnownOrgs {
 fn place(org: &[u8]) -> (usize, u32) {
     let end = |chunk: Option<&[u8; 8]>| chunk.map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let (first, last) = if org.len() < 8 {
-        (org.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)), 0)
+        (org.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)), 0)
     } else {
         (end(org.first_chunk()), end(org.last_chunk()))
     };
     let mixed = (first ^ last.rotate_left(29)).wrapping_add(org.len() as u64);
-    let mixed = (mixed ^ mixed >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     #[allow(clippy::cast_possible_truncation, reason = "halves of the number")]
     let (high, low) = ((mixed >> 32) as u32, mixed as u32);
     ((high >> 22) as usize % SETS, low.rotate_left(16) | 1)

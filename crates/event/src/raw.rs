@@ -5,6 +5,7 @@
 //! it, is the organisation known) are not made here, and nothing here is redacted.
 
 mod chunk;
+mod empty;
 mod members;
 mod number;
 mod scan;
@@ -192,25 +193,7 @@ impl<'a> TextList<'a> {
 
 impl Default for RawEvent<'_> {
     fn default() -> Self {
-        Self {
-            source: &[],
-            id: Text::default(),
-            kind: Kind::ApiCall,
-            time_ms: 0,
-            time_text: Text::default(),
-            org_id: Text::default(),
-            site_id: Text::default(),
-            site: Text::default(),
-            product: Text::default(),
-            app: App::default(),
-            actor: Actor::default(),
-            client: Client::default(),
-            request: Request::default(),
-            response: Response::default(),
-            lifecycle: Lifecycle::default(),
-            app_event: AppEvent::default(),
-            audit_event: AuditEvent::default(),
-        }
+        empty::EVENT
     }
 }
 
