@@ -107,6 +107,12 @@ impl SimVfs {
         self.0.lock().capacity = bytes;
     }
 
+    /// The bytes that all files together take.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.0.lock().used()
+    }
+
     /// Arms a fault.
     pub fn inject(&self, fault: Fault) {
         self.0.lock().faults.push(fault);
