@@ -3,7 +3,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use flow::block::{Block, BlockKind, parse_header, set_epoch};
+use flow::block::{ALIGN, Block, BlockKind, MAX_BLOCK, PAGE, parse_header, set_epoch};
 use flow::lane_state::LaneStates;
 use libfuzzer_sys::fuzz_target;
 
@@ -15,6 +15,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let signed = Bytes::from(signed);
     let Ok(header) = parse_header(&signed) else { return };
+    assert!((header.padding as usize) < PAGE && header.total_len() >= header.table_end() + header.body_len as usize);
+    assert!(header.total_len() <= MAX_BLOCK && header.total_len().is_multiple_of(ALIGN));
     if let Some(block) = Block::trusted(&signed) {
         walk(&block);
     }

@@ -313,8 +313,8 @@ fn expiry(kills: u64) -> Form {
         let directory = Directory::new(*count, UnknownOrgs::Accept);
         directory.partition_of(ORGS[0].1) == directory.partition_of(ORGS[1].1)
     };
-    // From 16 on a quarter of a partition's share is the smallest segment.
-    let partitions = (16..64).find(together).unwrap();
+    // The more partitions, the smaller a segment is when it is closed; these two organisations are rarely together.
+    let partitions = (2..64).filter(together).max().unwrap();
     Form {
         name: "expiry",
         kills,

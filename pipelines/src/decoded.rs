@@ -4,7 +4,7 @@ use event::raw::{Scratch, UnknownMembers};
 use event::reject::{Code, Rejection};
 use flow::prepared::Prepared;
 
-use crate::admit::LastOrg;
+use crate::known_orgs::KnownOrgs;
 use crate::redact::Work;
 
 /// The most rejections that are listed one by one; the rest is only counted.
@@ -45,7 +45,7 @@ pub struct Decoded {
     pub accepted: u64,
     pub(crate) scratch: Scratch,
     pub(crate) work: Work,
-    pub(crate) last_org: LastOrg,
+    pub(crate) known_orgs: KnownOrgs,
 }
 
 impl Decoded {
@@ -73,7 +73,6 @@ impl Decoded {
         self.over_quota = 0;
         self.accepted = 0;
         self.scratch.unknown.clear();
-        self.last_org.forget();
     }
 
     pub(crate) fn reject(&mut self, code: Code, rejection: impl FnOnce() -> Rejection) {

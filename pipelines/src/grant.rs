@@ -68,6 +68,11 @@ impl Grant {
         &self.producer
     }
 
+    #[inline]
+    pub(crate) fn allows_all_orgs(&self) -> bool {
+        matches!(self.orgs, Allowed::All)
+    }
+
     pub(crate) fn allows_org(&self, org: &str) -> bool {
         match &self.orgs {
             Allowed::All => true,
@@ -101,7 +106,7 @@ impl Grant {
 
     /// Whether apps are limited at all.
     pub(crate) fn limits_apps(&self) -> bool {
-        self.apps != Allowed::All
+        !matches!(self.apps, Allowed::All)
     }
 }
 

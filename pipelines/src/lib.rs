@@ -13,6 +13,7 @@ mod admit;
 mod decoded;
 mod grant;
 mod keys;
+mod known_orgs;
 mod plan;
 pub mod redact;
 

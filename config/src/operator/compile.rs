@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     AllowedNet, Buffer, Grants, Journal, Listen, Log, LogFormat, Memory, Operator, Quota, RawOperator,
-    UnknownOrg, producer, raw,
+    UnknownOrg, producer, raw, trust,
 };
 use crate::scope::Scope;
 use crate::units::{ByteSize, Interval};
@@ -54,6 +54,7 @@ pub(crate) fn compile(scope: &mut Scope<'_>, raw: RawOperator, folder: &Path) ->
             raw::RawUnknownOrg::Refuse => UnknownOrg::Refuse,
         },
         egress_allow,
+        egress_roots: trust::compile(scope, &raw.egress.ca_files, folder),
         ingest_per_org: Quota {
             events: raw.limits.ingest_per_org.events.0,
             bytes: raw.limits.ingest_per_org.bytes.0,

@@ -135,6 +135,8 @@ pub(crate) struct RawGrant {
 pub(crate) struct RawEgress {
     /// Addresses that sinks may reach although they are private.
     pub(crate) allow: Vec<RawAllowedNet>,
+    /// Files with certificates (PEM) of authorities to trust besides the public ones.
+    pub(crate) ca_files: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -62,6 +62,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// For the sink.
     pub adjust: Option<Adjust>,
+    /// The collector took the batch and says that its queue is nearly full.
+    pub nearly_full: bool,
 }
 
 /// Splunk Cloud says code 6, number 0 for a body over its size limit; no limit seen is below this.
@@ -74,7 +76,11 @@ pub fn judge(answer: &Answer<'_>, sent: &Sent<'_>) -> Judgement {
     let case = Case { answer, sent, parsed: &parsed };
     let verdict = match (parsed.code, answer.status) {
         // Success needs both: the status and, when there is a code, the code.
-        (Some(0 | 24 | 25 | 200) | None, 200..=299) => return case.success().into(),
+        (Some(0 | 24 | 25 | 200) | None, 200..=299) => {
+            let verdict = case.success();
+            let nearly_full = verdict == Verdict::Accepted && matches!(parsed.code, Some(24 | 25));
+            return Judgement { nearly_full, ..verdict.into() };
+        }
         (Some(17), 200..=299) => case.blocked("set endpoint to the collector, not to its health check"),
         (Some(1 | 22), _) => {
             case.blocked("enable the token in Splunk (Settings, Data inputs, HTTP Event Collector)")
@@ -98,6 +104,7 @@ pub fn judge(answer: &Answer<'_>, sent: &Sent<'_>) -> Judgement {
             return Judgement {
                 verdict: case.retry("wait: it is sent again on a new channel"),
                 adjust: Some(Adjust::NewChannel),
+                nearly_full: false,
             };
         }
         (Some(11), 400..=499) => case.blocked("check that no proxy changes X-Splunk-Request-Channel"),
@@ -112,7 +119,7 @@ pub fn judge(answer: &Answer<'_>, sent: &Sent<'_>) -> Judgement {
 
 impl From<Verdict> for Judgement {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, adjust: None }
+        Self { verdict, adjust: None, nearly_full: false }
     }
 }
 
@@ -186,6 +193,7 @@ impl Case<'_> {
         Judgement {
             verdict: self.retry("set compression: none, since the collector does not read gzip"),
             adjust: Some(Adjust::NoCompression),
+            nearly_full: false,
         }
     }
 

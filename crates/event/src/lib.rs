@@ -3,6 +3,7 @@
 //!
 //! This crate knows no I/O, no clock and no runtime: everything here is a pure function of its input.
 
+pub mod decimal;
 pub mod ids;
 pub mod kind;
 pub mod raw;

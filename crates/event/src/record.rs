@@ -274,9 +274,9 @@ impl Tail<'_> {
         let status = Some(response.status).filter(|status| *status != 0);
         if status.is_some() || response.bytes.is_some() || response.rate_limit_remaining.is_some() {
             out.object(b",\"response\":", |out| {
-                out.number(b"\"status\":", status);
+                out.number(b"\"status\":", status.map(u64::from));
                 out.number(b"\"bytes\":", response.bytes);
-                out.number(b"\"rate_limit_remaining\":", response.rate_limit_remaining);
+                out.signed(b"\"rate_limit_remaining\":", response.rate_limit_remaining);
             });
         }
         out.number(b"\"duration_us\":", response.duration_us);
@@ -331,7 +331,7 @@ impl Tail<'_> {
             _ => b",\"outcome\":\"unknown\"",
         });
         out.put(if self.complete { &self.origin.full } else { &self.origin.partial });
-        out.put(itoa::Buffer::new().format(self.replaced).as_bytes());
+        out.put_number(u64::from(self.replaced));
         out.put(b"}");
     }
 }

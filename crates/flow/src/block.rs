@@ -6,17 +6,20 @@
 //! names    the organisation ids that the runs point at, padded to 8
 //! rows     80 bytes each: where the record is, its crc32c, and the row meta
 //! body     records back to back (kind rows) or one opaque body (the other kinds), padded to 8
+//! padding  zeros up to the end of a page of the file, where the writer of the segment asked for it
 //! ```
 //! All integers are little-endian. The header's CRC covers header, runs, names and rows; each record has its own
 //! CRC in its row, any other body one in the header. So every byte is covered once, and one organisation's
 //! records, which lie side by side, can be read and proven without the rest.
 
+mod buffer;
 mod build;
 mod parse;
 #[cfg(test)]
 mod tests;
 
-pub use build::{RowFacts, RowsBuilder, control_block, set_epoch};
+pub use buffer::{Buffer, Shelf};
+pub use build::{RowFacts, RowsBuilder, control_block, control_len, padded_control_block, set_epoch};
 pub use parse::{Block, BlockFault, Header, RowEntry, RunEntry, parse_header};
 
 /// "TWB1", read as a little-endian number.
@@ -31,6 +34,8 @@ pub const RUN_LEN: usize = 24;
 pub const ROW_LEN: usize = 80;
 /// Blocks begin at multiples of this.
 pub const ALIGN: usize = 8;
+/// What a write past the page cache wants of memory, of its place in the file and of its length: multiples of this.
+pub const PAGE: usize = 4096;
 /// The largest block in bytes that a reader accepts. A group commit closes well before it.
 pub const MAX_BLOCK: usize = 64 << 20;
 

@@ -17,6 +17,7 @@ mod gap;
 mod health;
 mod inbox;
 mod jobs;
+mod pace;
 mod ready;
 mod settle;
 mod start;
@@ -61,7 +62,7 @@ impl LaneSettings {
     pub fn new(journal_id: u128, cores: u32, seed: u64) -> Self {
         Self {
             journal_id,
-            starts_per_second: 2_600 * cores.max(1),
+            starts_per_second: 2_200 * cores.max(1),
             memory: 64 << 20,
             reads: 4,
             commit_every: Duration::from_millis(200),

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::inbox::{Inbox, Item};
-use crate::block::Block;
+use crate::block::{Block, Shelf};
 use crate::clock::Clock;
 use crate::lane_state::{LaneState, LaneStates};
 use crate::log::{AppendFault, Extent, LogBackend, OrgSeqs, Position, ReadError, ReadSpec, Scope, Slice};
@@ -64,6 +64,9 @@ impl LogCounters {
         }
     }
 }
+
+/// Memory of blocks that owners keep for their next ones: a few large ones, beside the tail cache.
+const SHELF: usize = 16 << 20;
 
 /// Sizes of the local log.
 #[derive(Debug, Clone, Copy)]
@@ -171,7 +174,9 @@ impl Restored {
         let tail = Tail::new(self.directory, &ends, self.settings.tail_bytes);
         let shared = Arc::new(Shared { inboxes, wakers, tail, reader, counters: LogCounters::default() });
         let mut sets: Vec<Vec<Owner>> = (0..threads).map(|_| Vec::new()).collect();
-        for (at, owner) in self.owners.into_iter().enumerate() {
+        let shelf = Shelf::new(SHELF);
+        for (at, mut owner) in self.owners.into_iter().enumerate() {
+            owner.share(&shelf);
             if let Some(set) = sets.get_mut(at % threads) {
                 set.push(owner);
             }
@@ -204,6 +209,12 @@ impl LocalLog {
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.shared.inboxes.iter().map(Inbox::bytes).sum()
+    }
+
+    /// Bytes that wait at one partition's owner.
+    #[must_use]
+    pub fn queued_bytes_of(&self, partition: PartitionId) -> usize {
+        self.shared.inboxes.get(usize::from(partition.0)).map_or(0, Inbox::bytes)
     }
 
     /// Commits what has queued, writes the watermark and ends the owner threads. Later appends get

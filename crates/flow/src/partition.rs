@@ -17,13 +17,14 @@ mod window;
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use event::OrgId;
 
 pub use self::snapshot::SnapshotFault;
 use self::state::{LANES, State};
 use self::window::Seen;
-use crate::block::{Block, BlockKind, Place, RowFacts, RowsBuilder, control_block};
+use crate::block::{
+    Block, BlockKind, Buffer, PAGE, Place, RowFacts, RowsBuilder, Shelf, control_len, padded_control_block,
+};
 use crate::clock::Moment;
 use crate::fields::put_bytes;
 use crate::lane_state::{LaneState, LaneStates};
@@ -35,6 +36,12 @@ use crate::units::{PartitionId, Row, Seq};
 
 /// The most that one block holds, in bytes of tails.
 pub const BLOCK_TARGET: usize = 8 << 20;
+/// What a block may take beyond its rows or its body: its header and its padding.
+const FRAME: u64 = 2 * PAGE as u64;
+/// Rows whose places in the duplicate window are touched before the first of them is looked up.
+const TOUCHED: usize = 64;
+/// Memory of blocks that an owner keeps for its next ones.
+const SHELF: usize = 2 << 20;
 
 /// Sizes that an owner needs.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +107,7 @@ pub struct Owner {
     /// Whether some block with content lies above every watermark on disk.
     unproven: bool,
     scratch: Scratch,
+    shelf: Arc<Shelf>,
 }
 
 impl std::fmt::Debug for Owner {
@@ -117,6 +125,8 @@ struct Scratch {
     /// Organisation, batch, row.
     order: Vec<(OrgKey, u32, u32)>,
     kept: Vec<Kept>,
+    /// Organisation and number of its rows.
+    runs: Vec<(OrgKey, usize)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -124,6 +134,8 @@ struct Kept {
     org: OrgKey,
     batch: u32,
     row: u32,
+    /// Bytes of its tail.
+    len: u32,
     reused: bool,
 }
 
@@ -141,9 +153,15 @@ impl Owner {
     ) -> Result<Self, OwnerFault> {
         let mut io = io;
         let state = State::restore(id, io.as_mut(), directory, settings)?;
-        let mut owner = Self { id, io, state, unproven: false, scratch: Scratch::default() };
+        let (scratch, shelf) = (Scratch::default(), Shelf::new(SHELF));
+        let mut owner = Self { id, io, state, unproven: false, scratch, shelf };
         owner.begin_segment(now)?;
         Ok(owner)
+    }
+
+    /// Takes the memory of its blocks from there, as other owners may, too.
+    pub fn share(&mut self, shelf: &Arc<Shelf>) {
+        self.shelf = Arc::clone(shelf);
     }
 
     /// The partition.
@@ -209,7 +227,7 @@ impl Owner {
         let rows_wanted: usize = batches.iter().map(|b| b.rows.stored_bytes()).sum();
         let mut refused = None;
         if !batches.is_empty() {
-            match self.io.reserve(rows_wanted as u64 + 4096, false) {
+            match self.io.reserve(rows_wanted as u64 + FRAME, false) {
                 Ok(()) => {}
                 Err(ReserveError::Refused(refusal)) => refused = Some(AppendFault::Refused(refusal)),
                 Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
@@ -217,7 +235,7 @@ impl Owner {
         }
         let control = self.control_body(states);
         if !control.is_empty() {
-            match self.io.reserve(control.len() as u64 + 4096, true) {
+            match self.io.reserve(control.len() as u64 + FRAME, true) {
                 Ok(()) => {}
                 Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
                 Err(ReserveError::Refused(refusal)) => {
@@ -231,8 +249,7 @@ impl Owner {
             if !self.scratch.kept.is_empty() {
                 let (bytes, run_orgs) = self.build(&batches, now);
                 self.io.write(&bytes).map_err(|e| self.fault("writing records", e))?;
-                let parsed = Block::trusted(&Bytes::from(bytes));
-                block = parsed.map(Arc::new);
+                block = Block::built(bytes).map(Arc::new);
                 orgs = run_orgs;
                 self.unproven = true;
             }
@@ -268,7 +285,7 @@ impl Owner {
         if !self.unproven {
             return Ok(());
         }
-        match self.io.reserve(4096, true) {
+        match self.io.reserve(FRAME, true) {
             Ok(()) => {}
             // The watermark is a convenience of recovery; without space it waits.
             Err(ReserveError::Refused(_)) => return Ok(()),
@@ -296,7 +313,7 @@ impl Owner {
     /// Finds duplicates, in order of organisation and arrival, and fills `scratch.kept`. Returns accepted and
     /// duplicate rows per batch, and how many ids were reused.
     fn examine<T>(&mut self, batches: &[Queued<T>]) -> (Vec<(u32, u32)>, u64) {
-        let order = &mut self.scratch.order;
+        let Scratch { order, kept, .. } = &mut self.scratch;
         order.clear();
         for (batch, queued) in (0u32..).zip(batches) {
             order.extend((0u32..).zip(&queued.rows.rows).map(|(row, r)| (r.org, batch, row)));
@@ -305,65 +322,67 @@ impl Owner {
         order.sort_by_key(|(org, ..)| *org);
         let mut counts = vec![(0u32, 0u32); batches.len()];
         let mut reused = 0;
-        self.scratch.kept.clear();
+        kept.clear();
         let mut row_number = self.state.next_row;
-        for (org, batch, row) in &self.scratch.order {
-            let Some((count, prepared)) =
-                counts.get_mut(*batch as usize).zip(row_of(batches, *batch, *row).map(|(_, r)| r))
-            else {
-                continue;
-            };
-            let seen = self.state.window.examine(prepared.dedupe, prepared.content);
-            if seen == Seen::Duplicate {
-                count.1 += 1;
-                continue;
+        for part in order.chunks(TOUCHED) {
+            for (_, batch, row) in part {
+                if let Some((_, prepared)) = row_of(batches, *batch, *row) {
+                    self.state.window.touch(prepared.dedupe);
+                }
             }
-            count.0 += 1;
-            reused += u64::from(seen == Seen::Reused);
-            self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
-            row_number += 1;
-            self.scratch.kept.push(Kept {
-                org: *org,
-                batch: *batch,
-                row: *row,
-                reused: seen == Seen::Reused,
-            });
+            for (org, batch, row) in part {
+                let Some((count, prepared)) =
+                    counts.get_mut(*batch as usize).zip(row_of(batches, *batch, *row).map(|(_, r)| r))
+                else {
+                    continue;
+                };
+                let seen = self.state.window.examine(prepared.dedupe, prepared.content);
+                if seen == Seen::Duplicate {
+                    count.1 += 1;
+                    continue;
+                }
+                count.0 += 1;
+                let again = seen == Seen::Reused;
+                reused += u64::from(again);
+                self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
+                row_number += 1;
+                kept.push(Kept { org: *org, batch: *batch, row: *row, len: prepared.len, reused: again });
+            }
         }
         (counts, reused)
     }
 
     /// Stamps `scratch.kept` and builds the block. From here on nothing may be refused.
-    fn build<T>(&mut self, batches: &[Queued<T>], now: Moment) -> (Vec<u8>, Vec<OrgKey>) {
-        let kept = std::mem::take(&mut self.scratch.kept);
-        let mut run_orgs: Vec<OrgKey> = Vec::new();
-        let (mut names_len, mut body) = (0, 0);
-        for row in &kept {
-            if run_orgs.last() != Some(&row.org) {
-                run_orgs.push(row.org);
-                names_len += self.state.org(row.org).id.as_str().len();
-            }
-            body += row_of(batches, row.batch, row.row).map_or(0, |(_, r)| r.len as usize)
-                + event::record::MAX_HEAD;
-        }
-        let mut builder = RowsBuilder::new(Vec::new(), run_orgs.len(), kept.len(), names_len, body);
+    fn build<T>(&mut self, batches: &[Queued<T>], now: Moment) -> (Buffer, Vec<OrgKey>) {
         let place = self.place(now);
+        let Scratch { kept, runs, .. } = &mut self.scratch;
+        runs.clear();
+        let (mut names_len, mut body) = (0, 0);
+        for run in kept.chunk_by(|a, b| a.org == b.org) {
+            let Some(first) = run.first() else { continue };
+            names_len += self.state.org(first.org).id.as_str().len();
+            body += run.iter().map(|row| row.len as usize + event::record::MAX_HEAD).sum::<usize>();
+            runs.push((first.org, run.len()));
+        }
+        let room = RowsBuilder::room(runs.len(), kept.len(), names_len, body);
+        let mut builder = RowsBuilder::new(self.shelf.take(room), runs.len(), kept.len(), names_len, body);
         let mut rest = kept.as_slice();
-        while let Some(first) = rest.first() {
-            let count = rest.iter().take_while(|row| row.org == first.org).count();
-            let (run, others) = rest.split_at(count);
+        for (key, count) in runs.iter() {
+            let Some((run, others)) = rest.split_at_checked(*count) else { break };
             rest = others;
-            let state = self.state.org(first.org);
-            let (id, first_seq) = (state.id.clone(), state.next);
-            state.next += count as u64;
-            builder.run(id.as_str(), first_seq, u32::try_from(count).unwrap_or(u32::MAX));
+            // Known since the loop above.
+            let Some(state) = self.state.orgs.get_mut(key) else { continue };
+            let (id, first_seq) = (state.id.as_str(), state.next);
+            state.next += *count as u64;
+            builder.run(id, first_seq, u32::try_from(*count).unwrap_or(u32::MAX));
             for (seq, kept) in (first_seq..).zip(run) {
                 let Some((batch, row)) = row_of(batches, kept.batch, kept.row) else { continue };
                 let mut group_first_seq = 0;
                 let mut group = None;
                 if row.group != 0 {
                     let time = row.time_ms.min(now.wall.0);
-                    group_first_seq = self.state.groups.join(first.org, row.group, seq, time);
-                    group = Some(groups::id(id.as_str(), row.group, group_first_seq));
+                    group_first_seq = self.state.groups.join(*key, row.group, seq, time);
+                    group = Some(groups::id(id, row.group, group_first_seq));
                 }
                 let head = event::record::head(seq, group, kept.reused);
                 let facts = RowFacts {
@@ -382,8 +401,9 @@ impl Owner {
         }
         self.state.next_row += kept.len() as u64;
         self.state.next_index += 1;
-        self.scratch.kept = kept;
-        (builder.finish(&place), run_orgs)
+        let padding = self.io.padding(builder.block_len());
+        let run_orgs = runs.iter().map(|(org, _)| *org).collect();
+        (builder.finish_padded(&place, padding), run_orgs)
     }
 
     fn control_body(&mut self, states: Vec<LaneStates>) -> Vec<u8> {
@@ -404,7 +424,9 @@ impl Owner {
     fn write_control(&mut self, kind: BlockKind, body: &[u8], now: Moment) -> Result<(), OwnerFault> {
         let place = self.place(now);
         self.state.next_index += 1;
-        self.io.write(&control_block(kind, body, &place)).map_err(|e| self.fault("writing control data", e))
+        let padding = self.io.padding(control_len(body.len()));
+        let block = padded_control_block(kind, body, &place, padding);
+        self.io.write(&block).map_err(|e| self.fault("writing control data", e))
     }
 
     fn place(&self, now: Moment) -> Place {

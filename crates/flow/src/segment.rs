@@ -63,7 +63,15 @@ pub trait SegmentIo: Send {
     /// [`ReserveError`]. With `ballast` the space kept for lane state and restarts may be used.
     fn reserve(&mut self, bytes: u64, ballast: bool) -> Result<(), ReserveError>;
 
-    /// Writes one finished block at the tip, with one call. Not durable yet.
+    /// How many zeros a block of `len` bytes at the tip is to carry behind it, so that the next one begins at a page of
+    /// the file: a multiple of [`crate::block::ALIGN`] below [`crate::block::PAGE`].
+    fn padding(&self, len: usize) -> usize {
+        let _ = len;
+        0
+    }
+
+    /// Writes one finished block at the tip, with one call. Not durable yet. Of a large block, memory that begins at a
+    /// page ([`crate::block::Buffer`]) is written without a copy.
     ///
     /// # Errors
     /// The file system's.

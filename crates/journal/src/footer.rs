@@ -1,7 +1,8 @@
 //! The end of a sealed segment file, version 1: its index, so that opening and counting read no block.
 //!
 //! ```text
-//! blocks      32 bytes each: offset, table length, body length, rows, base row - segment's, kind u8 + 3, written at
+//! blocks      32 bytes each: offset, table length, body length, rows, base row - segment's, kind u8, zero u8,
+//!             padding u16, written at
 //! directory   64 bytes each, by name: name offset, name length, first run, runs, rows, bytes, first seq, end seq,
 //!             crc32c of its runs, 4 zero, 8 zero
 //! names       the organisation ids
@@ -15,7 +16,7 @@ use flow::block::BlockKind;
 use flow::clock::UnixMillis;
 use flow::units::{LogPos, Row, Seq};
 
-use crate::bytes_le::{crc_around, u32_at, u64_at};
+use crate::bytes_le::{crc_around, u16_at, u32_at, u64_at};
 use crate::index::{BlockEntry, Index, OrgRuns, Run, Summary};
 use crate::segment_header::{LogId, SegmentHeader};
 use crate::vfs::{VfsFile, read_up_to};
@@ -106,7 +107,8 @@ impl Parts {
             for number in [block.offset, block.table_len, block.body_len, block.rows, row] {
                 blocks.extend_from_slice(&number.to_le_bytes());
             }
-            blocks.extend_from_slice(&[block.kind as u8, 0, 0, 0]);
+            blocks.extend_from_slice(&[block.kind as u8, 0]);
+            blocks.extend_from_slice(&block.padding.to_le_bytes());
             blocks.extend_from_slice(&block.written_at.0.to_le_bytes());
         }
         let mut orgs: Vec<_> = index.orgs.iter().collect();
@@ -281,6 +283,7 @@ fn block_entry(entry: &[u8], base: Row) -> Option<BlockEntry> {
         rows: u32_at(entry, 12),
         base_row: Row(base.0.saturating_add(u64::from(u32_at(entry, 16)))),
         kind: BlockKind::from_byte(*entry.get(20)?)?,
+        padding: u16_at(entry, 22),
         written_at: UnixMillis(u64_at(entry, 24).cast_signed()),
     })
 }

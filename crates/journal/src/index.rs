@@ -7,6 +7,9 @@ use rustc_hash::FxHashMap;
 
 use crate::segment_header::{HEADER_SPACE, SegmentHeader};
 
+/// Padding is told in 16 bits: less than a page.
+const _: () = assert!(flow::block::PAGE <= 1 << 16);
+
 /// One block of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockEntry {
@@ -14,6 +17,8 @@ pub(crate) struct BlockEntry {
     pub(crate) offset: u32,
     pub(crate) table_len: u32,
     pub(crate) body_len: u32,
+    /// Bytes behind the body, less than a page.
+    pub(crate) padding: u16,
     pub(crate) rows: u32,
     pub(crate) base_row: Row,
     pub(crate) written_at: UnixMillis,
@@ -26,6 +31,7 @@ impl BlockEntry {
             offset,
             table_len: header.table_len,
             body_len: header.body_len,
+            padding: u16::try_from(header.padding).unwrap_or(0),
             rows: header.rows,
             base_row: header.base_row,
             written_at: header.written_at,
@@ -44,7 +50,7 @@ impl BlockEntry {
 
     /// Bytes of the whole block.
     pub(crate) fn total_len(&self) -> usize {
-        (self.table_end() + self.body_len as usize).next_multiple_of(ALIGN)
+        (self.table_end() + self.body_len as usize).next_multiple_of(ALIGN) + usize::from(self.padding)
     }
 
     /// Where in the file the next block begins.

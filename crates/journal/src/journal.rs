@@ -8,6 +8,7 @@ use flow::units::PartitionId;
 use parking_lot::RwLock;
 
 use crate::damage::Damage;
+use crate::direct::Direct;
 use crate::limits::Limits;
 use crate::manifest::{self, Manifest, ManifestError};
 use crate::reader::Reader;
@@ -162,6 +163,7 @@ pub fn open(vfs: Arc<dyn Vfs>, dir: &Path, settings: &Settings) -> Result<Journa
     let limits = Arc::new(Limits::new(settings.max_age, settings.max_bytes, manifest.partitions));
     let caches = Arc::new(Caches::new(settings.index_cache_bytes, settings.table_cache_bytes));
     let segment_bytes = settings.segment_bytes(manifest.partitions);
+    let direct = Arc::new(Direct::new(settings.direct_from));
     let (mut writers, mut shareds, mut recoveries) = (Vec::new(), Vec::new(), Vec::new());
     for (number, recovered) in (0..).zip(recovered) {
         let partition = PartitionId(number);
@@ -179,6 +181,7 @@ pub fn open(vfs: Arc<dyn Vfs>, dir: &Path, settings: &Settings) -> Result<Journa
             shared: Arc::clone(&shared),
             space: Arc::clone(&space),
             limits: Arc::clone(&limits),
+            direct: Arc::clone(&direct),
             log: manifest.log,
             segment_bytes,
             allocate_step: settings.allocate_step,

@@ -16,6 +16,7 @@ mod bytes_le;
 mod cache;
 mod damage;
 mod deep;
+mod direct;
 mod extent;
 pub mod failpoint;
 mod fetch;

@@ -41,6 +41,8 @@ pub struct Settings {
     pub segment_bytes: u64,
     /// Room is taken from the disk in steps of this.
     pub allocate_step: u64,
+    /// Blocks from this size on are written past the page cache, where the file system can; `usize::MAX` for none.
+    pub direct_from: usize,
     /// `buffer.max_age`.
     pub max_age: Duration,
     /// `buffer.max_bytes`, over all partitions.
@@ -61,6 +63,7 @@ impl Default for Settings {
             partitions: 8,
             segment_bytes: 128 << 20,
             allocate_step: 8 << 20,
+            direct_from: 32 << 10,
             max_age: Duration::from_secs(7 * 24 * 3600),
             max_bytes: 50 << 30,
             ballast_bytes: 96 << 20,

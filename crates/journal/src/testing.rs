@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 use event::Kind;
-use flow::block::{Block, BlockKind, Place, RowFacts, RowsBuilder, control_block};
+use flow::block::{
+    Block, BlockKind, Buffer, Place, RowFacts, RowsBuilder, control_len, padded_control_block,
+};
 use flow::clock::UnixMillis;
 use flow::segment::SegmentIo;
 use flow::units::Row;
@@ -29,6 +31,8 @@ pub struct Owner {
 
 /// Bytes of a snapshot part: small, so that snapshots have several.
 const PART: usize = 64;
+/// Bytes of what it puts before a record, at most.
+const HEAD: usize = 40;
 
 impl Owner {
     /// Replays what the writer's partition holds, then opens a segment with a snapshot.
@@ -93,12 +97,13 @@ impl Owner {
     }
 
     /// Builds the block of [`Owner::append`] without writing it.
-    pub fn build(&mut self, records: &[(&str, &[u8])]) -> Vec<u8> {
+    pub fn build(&mut self, records: &[(&str, &[u8])]) -> Buffer {
         let mut sorted = records.to_vec();
         sorted.sort_by_key(|(org, _)| *org);
         let groups: Vec<_> = sorted.chunk_by(|a, b| a.0 == b.0).collect();
         let names: usize = groups.iter().filter_map(|group| group.first()).map(|(org, _)| org.len()).sum();
-        let mut builder = RowsBuilder::new(Vec::new(), groups.len(), sorted.len(), names, 0);
+        let bodies: usize = sorted.iter().map(|(_, record)| HEAD + record.len()).sum();
+        let mut builder = RowsBuilder::new(Buffer::paged(), groups.len(), sorted.len(), names, bodies);
         for group in groups {
             let Some((org, _)) = group.first() else { continue };
             let seq = self.seqs.entry((*org).to_owned()).or_default();
@@ -109,7 +114,8 @@ impl Owner {
                 *seq += 1;
             }
         }
-        builder.finish(&self.place())
+        let padding = self.writer.padding(builder.block_len());
+        builder.finish_padded(&self.place(), padding)
     }
 
     /// Writes lane state, or, with an empty body, nothing but the watermark.
@@ -133,7 +139,8 @@ impl Owner {
     }
 
     fn write_opaque(&mut self, kind: BlockKind, body: &[u8]) -> io::Result<()> {
-        let block = control_block(kind, body, &self.place());
+        let padding = self.writer.padding(control_len(body.len()));
+        let block = padded_control_block(kind, body, &self.place(), padding);
         self.writer.write(&block)?;
         self.index += 1;
         Ok(())

@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub use lossy::LossyVfs;
 pub use os::OsVfs;
 #[cfg(any(test, feature = "testing"))]
-pub use sim::{Fault, PowerCut, SimVfs};
+pub use sim::{DirectRefusal, Fault, PowerCut, SimVfs};
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub enum Access {
     Write,
     /// It is made, empty; whatever stood under the name is replaced.
     Create,
+    /// It exists, and is only written, past the page cache: memory, offset and length of every write are multiples of
+    /// [`flow::block::PAGE`]. `InvalidInput`, when it is opened or at the first write, where the file system has no such
+    /// writes. Another open file of the same name reads what was written, and its sync makes it durable.
+    Direct,
 }
 
 /// A held lock; dropping it frees the folder.

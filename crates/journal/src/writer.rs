@@ -10,6 +10,7 @@ use flow::clock::UnixMillis;
 use flow::segment::{Expired, ReserveError, SegmentIo, Tip};
 use flow::units::{LogPos, PartitionId, Row, RowRange};
 
+use crate::direct::Direct;
 use crate::index::Index;
 use crate::limits::Limits;
 use crate::replay;
@@ -27,6 +28,7 @@ pub struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) space: Arc<Space>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) direct: Arc<Direct>,
     pub(crate) log: crate::segment_header::LogId,
     pub(crate) segment_bytes: u64,
     pub(crate) allocate_step: u64,
@@ -48,6 +50,10 @@ pub struct Writer {
 pub(crate) struct Open {
     header: SegmentHeader,
     file: Arc<dyn VfsFile>,
+    /// The same file for writes past the page cache.
+    direct: Option<Arc<dyn VfsFile>>,
+    /// The last block was a large one.
+    behind_large: bool,
     /// Its temporary name, until it is published.
     unpublished: Option<PathBuf>,
     snapshot_done: bool,
@@ -106,8 +112,9 @@ impl Writer {
         let table = Bytes::copy_from_slice(block.get(..header.table_end()).unwrap_or_default());
         let seen = Block::trusted_table(table).ok_or_else(|| misuse("no block"))?;
         crate::failpoint::at("journal::write::before")?;
-        open.file.write_all_at(block, open.written)?;
+        open.put(&self.direct, block)?;
         crate::failpoint::at("journal::write::after")?;
+        open.behind_large = self.direct.is_large(block.len().saturating_sub(header.padding as usize));
         open.written += block.len() as u64;
         open.promised = open.promised.saturating_sub(block.len() as u64);
         open.row = header.end_row();
@@ -180,10 +187,13 @@ impl Writer {
         crate::failpoint::at("journal::begin::write::before")?;
         file.write_all_at(&header.encode(), 0)?;
         crate::failpoint::at("journal::begin::after")?;
+        let direct = self.direct.open(&*self.shared.vfs, &path)?;
         self.aged = false;
         self.open = Some(Open {
             header,
             file: Arc::clone(&file),
+            direct,
+            behind_large: false,
             unpublished: Some(path),
             snapshot_done: false,
             written: HEADER_SPACE,
@@ -299,6 +309,18 @@ impl Writer {
 }
 
 impl Open {
+    /// Writes a block at the tip.
+    fn put(&mut self, direct: &Direct, block: &[u8]) -> io::Result<()> {
+        if let Some(file) = self.direct.as_ref().filter(|_| direct.suits(block, self.written)) {
+            match file.write_all_at(block, self.written) {
+                // Nothing of it counts: the same bytes go to the same place through the page cache.
+                Err(error) if direct.is_refusal(&error) => self.direct = None,
+                other => return other,
+            }
+        }
+        self.file.write_all_at(block, self.written)
+    }
+
     /// The owner builds blocks for exactly the tip; anything else would be read back as damage.
     fn check(&self, header: &Header, len: usize) -> io::Result<()> {
         if header.epoch != self.header.epoch || header.pos != self.header.pos_of(self.written) {
@@ -339,6 +361,16 @@ impl SegmentIo for Writer {
         let result = self.allocate(bytes, ballast);
         self.failed |= matches!(result, Err(ReserveError::Io(_)));
         result
+    }
+
+    fn padding(&self, len: usize) -> usize {
+        match &self.open {
+            // Snapshots are written once a segment, and nothing large comes behind them at once.
+            Some(open) if open.direct.is_some() && open.unpublished.is_none() => {
+                self.direct.padding(len, open.written, open.behind_large)
+            }
+            _ => 0,
+        }
     }
 
     fn write(&mut self, block: &[u8]) -> io::Result<()> {

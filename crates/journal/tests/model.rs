@@ -20,7 +20,7 @@ use flow::log::{Scope, Slice};
 use flow::segment::{SegmentIo, SegmentRead};
 use flow::units::PartitionId;
 use journal::testing::Owner;
-use journal::vfs::{Fault, PowerCut, SimVfs, Vfs};
+use journal::vfs::{DirectRefusal, Fault, PowerCut, SimVfs, Vfs};
 use journal::{Entropy, OpenError, Reader, Settings, Severity, open, repair, verify};
 use proptest::prelude::*;
 
@@ -43,6 +43,8 @@ enum Op {
     SyncFails,
     WriteFails(u64),
     FolderSyncFails,
+    /// From now on the file system has direct writes, or none.
+    Direct(Option<DirectRefusal>),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -60,6 +62,12 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::SyncFails),
         1 => (0u64..4).prop_map(Op::WriteFails),
         1 => Just(Op::FolderSyncFails),
+        1 => prop_oneof![
+            2 => Just(None),
+            1 => Just(Some(DirectRefusal::Open)),
+            1 => Just(Some(DirectRefusal::Write)),
+        ]
+        .prop_map(Op::Direct),
     ]
 }
 
@@ -70,6 +78,8 @@ fn settings() -> Settings {
         segment_bytes: 12 << 10,
         allocate_step: 4 << 10,
         ballast_bytes: 4 << 10,
+        // About half of the blocks of records.
+        direct_from: 1_700,
         max_age: std::time::Duration::from_secs(5),
         index_cache_bytes: 4 << 10,
         entropy: Entropy::new(move || {
@@ -320,6 +330,10 @@ impl Run {
                 self.vfs.inject(Fault::SyncDir(0));
                 return;
             }
+            Op::Direct(refusal) => {
+                self.vfs.refuse_direct(*refusal);
+                return;
+            }
         };
         if result.is_err() {
             // The process stops; whether the machine does too is another coin.
@@ -557,7 +571,7 @@ fn the_simulation_is_deterministic() {
         }
         run.apply(&Op::PowerCut(seed, 50));
         let names = run.vfs.list(Path::new("/j/p000")).unwrap();
-        (names, run.oracle.durable_rows, run.vfs.changes())
+        (names, run.oracle.durable_rows, run.vfs.changes(), run.vfs.direct_writes())
     };
     assert_eq!(history(5), history(5));
 }

@@ -3,6 +3,8 @@
 //! The order of the start is part of what is promised: the journal is recovered and synced before any lane, answer or
 //! stamp uses it, and the beginnings of new sinks are durable before the first event is acknowledged.
 
+mod idle;
+mod outward;
 mod reload;
 mod status;
 
@@ -84,6 +86,7 @@ pub struct Core {
     source: Arc<status::Source>,
     tallies: Arc<Tallies>,
     client: egress::Client,
+    _sweeping: idle::Sweeping,
     directory: Arc<Directory>,
     clock: Clock,
 }
@@ -155,7 +158,7 @@ impl Core {
         );
         let engine = tokio::spawn(engine.run());
 
-        let client = egress_client(configuration, &clock)?;
+        let client = outward::client(operator, &clock)?;
         lanes.apply(sinks::specs(configuration, &client)).await.context("starting the sinks")?;
 
         let plan = Arc::new(Plan::new(Keys::derive(&secret), Arc::clone(&directory)));
@@ -186,6 +189,7 @@ impl Core {
             grants: grants::all(operator)?,
             source,
             tallies,
+            _sweeping: idle::Sweeping::start(client.clone(), clock.clone()),
             client,
             directory,
             clock,
@@ -326,17 +330,6 @@ fn disk() -> Arc<dyn journal::vfs::Vfs> {
 
 #[cfg(feature = "failpoints")]
 use crate::failpoints::disk;
-
-fn egress_client(configuration: &Configuration, clock: &Clock) -> anyhow::Result<egress::Client> {
-    let allow = configuration
-        .operator
-        .egress_allow
-        .iter()
-        .map(|allowed| egress::Allow { net: allowed.cidr, plaintext: allowed.plaintext })
-        .collect();
-    let policy = egress::Policy { allow, ..egress::Policy::default() };
-    egress::Client::new(policy, clock.clone()).context("preparing TLS")
-}
 
 async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartFault> {
     TcpListener::bind(address).await.map_err(|error| StartFault {

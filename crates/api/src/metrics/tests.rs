@@ -69,7 +69,7 @@ async fn many_sinks_are_summed_up() {
         .map(|number| {
             let mut sink = one.clone();
             let org = OrgId::new(&format!("org-{number:04}")).unwrap();
-            sink.scope = Scope::one(org.clone());
+            sink.scope = Some(Scope::one(org.clone()));
             sink.org = Some(OrgText(org));
             sink
         })

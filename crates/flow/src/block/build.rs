@@ -2,7 +2,7 @@
 
 use event::Kind;
 
-use super::{BlockKind, HEADER_LEN, MAGIC, Place, ROW_LEN, RUN_LEN, VERSION, padded};
+use super::{BlockKind, Buffer, HEADER_LEN, MAGIC, Place, ROW_LEN, RUN_LEN, VERSION, padded};
 
 /// What a row's entry says besides where its record is.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ pub struct RowFacts {
 /// Builds a block of records. The caller brings rows sorted by organisation and knows their number beforehand.
 #[derive(Debug)]
 pub struct RowsBuilder {
-    buffer: Vec<u8>,
+    buffer: Buffer,
     runs: usize,
     rows: usize,
     names_at: usize,
@@ -42,16 +42,28 @@ pub struct RowsBuilder {
 }
 
 impl RowsBuilder {
+    /// The bytes that a block of this shape may take, without padding.
+    #[must_use]
+    pub const fn room(runs: usize, rows: usize, names_len: usize, body_len: usize) -> usize {
+        padded(HEADER_LEN + runs * RUN_LEN + names_len) + rows * ROW_LEN + padded(body_len)
+    }
+
     /// Starts a block in `buffer` (its content is dropped, its capacity kept) with room for exactly `runs` runs,
     /// `rows` rows and `names_len` bytes of organisation ids.
     #[must_use]
-    pub fn new(mut buffer: Vec<u8>, runs: usize, rows: usize, names_len: usize, body_hint: usize) -> Self {
+    pub fn new(
+        buffer: impl Into<Buffer>,
+        runs: usize,
+        rows: usize,
+        names_len: usize,
+        body_hint: usize,
+    ) -> Self {
         let names_at = HEADER_LEN + runs * RUN_LEN;
         let rows_at = padded(names_at + names_len);
         let body_at = rows_at + rows * ROW_LEN;
-        buffer.clear();
-        buffer.reserve(body_at + body_hint);
-        buffer.resize(body_at, 0);
+        let mut buffer = buffer.into();
+        buffer.begin(Self::room(runs, rows, names_len, body_hint));
+        buffer.resize(body_at);
         Self { buffer, runs, rows, names_at, rows_at, body_at, next_run: 0, next_name: 0, next_row: 0 }
     }
 
@@ -74,8 +86,8 @@ impl RowsBuilder {
     pub fn row(&mut self, head: &[u8], tail: &[u8], facts: &RowFacts) {
         debug_assert!(self.next_row < self.rows);
         let start = self.buffer.len();
-        self.buffer.extend_from_slice(head);
-        self.buffer.extend_from_slice(tail);
+        self.buffer.extend(head);
+        self.buffer.extend(tail);
         let crc = crc32c::crc32c(self.buffer.get(start..).unwrap_or_default());
         let mut entry = [0u8; ROW_LEN];
         let mut at = 0;
@@ -99,12 +111,24 @@ impl RowsBuilder {
         self.next_row += 1;
     }
 
+    /// The bytes of the block as it stands, without padding.
+    #[must_use]
+    pub fn block_len(&self) -> usize {
+        padded(self.buffer.len())
+    }
+
     /// Fills in the header and gives the finished block.
     #[must_use]
-    pub fn finish(mut self, place: &Place) -> Vec<u8> {
+    pub fn finish(self, place: &Place) -> Buffer {
+        self.finish_padded(place, 0)
+    }
+
+    /// The same with `padding` zeros behind it: a multiple of [`super::ALIGN`] below [`super::PAGE`].
+    #[must_use]
+    pub fn finish_padded(mut self, place: &Place, padding: usize) -> Buffer {
         debug_assert!(self.next_row == self.rows && self.next_run == self.runs);
         let body_len = self.buffer.len() - self.body_at;
-        self.buffer.resize(padded(self.buffer.len()), 0);
+        self.buffer.resize(self.block_len() + padding);
         let shape = Shape {
             kind: BlockKind::Rows,
             table_len: low_u32(self.body_at - HEADER_LEN),
@@ -112,19 +136,33 @@ impl RowsBuilder {
             runs: low_u32(self.runs),
             body_len: low_u32(body_len),
             body_crc: 0,
+            padding: low_u32(padding),
         };
         write_header(&mut self.buffer, self.body_at, &shape, place);
         self.buffer
     }
 }
 
+/// The bytes of a block around an opaque body, without padding.
+#[must_use]
+pub const fn control_len(body_len: usize) -> usize {
+    padded(HEADER_LEN + body_len)
+}
+
 /// Builds a block of any other kind around an opaque body.
 #[must_use]
 pub fn control_block(kind: BlockKind, body: &[u8], place: &Place) -> Vec<u8> {
-    let mut buffer = Vec::with_capacity(padded(HEADER_LEN + body.len()));
+    padded_control_block(kind, body, place, 0)
+}
+
+/// The same with `padding` zeros behind it: a multiple of [`super::ALIGN`] below [`super::PAGE`].
+#[must_use]
+pub fn padded_control_block(kind: BlockKind, body: &[u8], place: &Place, padding: usize) -> Vec<u8> {
+    let len = control_len(body.len()) + padding;
+    let mut buffer = Vec::with_capacity(len);
     buffer.resize(HEADER_LEN, 0);
     buffer.extend_from_slice(body);
-    buffer.resize(padded(buffer.len()), 0);
+    buffer.resize(len, 0);
     let shape = Shape {
         kind,
         table_len: 0,
@@ -132,6 +170,7 @@ pub fn control_block(kind: BlockKind, body: &[u8], place: &Place) -> Vec<u8> {
         runs: 0,
         body_len: low_u32(body.len()),
         body_crc: crc32c::crc32c(body),
+        padding: low_u32(padding),
     };
     write_header(&mut buffer, HEADER_LEN, &shape, place);
     buffer
@@ -157,6 +196,7 @@ struct Shape {
     runs: u32,
     body_len: u32,
     body_crc: u32,
+    padding: u32,
 }
 
 fn write_header(buffer: &mut [u8], table_end: usize, shape: &Shape, place: &Place) {
@@ -179,7 +219,8 @@ fn write_header(buffer: &mut [u8], table_end: usize, shape: &Shape, place: &Plac
     add(&shape.body_crc.to_le_bytes());
     add(&place.written_at.0.to_le_bytes());
     add(&place.index.to_le_bytes());
-    // 16 reserved bytes stay zero.
+    add(&shape.padding.to_le_bytes());
+    // 12 reserved bytes stay zero.
     let crc = super::header_crc(buffer, table_end);
     put(buffer, 8, &crc.to_le_bytes());
 }

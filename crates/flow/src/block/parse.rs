@@ -5,7 +5,9 @@ use std::ops::Range;
 use bytes::Bytes;
 use event::Kind;
 
-use super::{ALIGN, BlockKind, HEADER_LEN, MAGIC, MAX_BLOCK, ROW_LEN, RUN_LEN, VERSION, padded};
+use super::{
+    ALIGN, BlockKind, Buffer, HEADER_LEN, MAGIC, MAX_BLOCK, PAGE, ROW_LEN, RUN_LEN, VERSION, padded,
+};
 use crate::clock::UnixMillis;
 use crate::units::{LogPos, Row, Seq};
 
@@ -59,6 +61,8 @@ pub struct Header {
     pub written_at: UnixMillis,
     /// Dense number of the block in the partition.
     pub index: u64,
+    /// Zeros behind the body. Nothing rests on them, so nothing is wrong when they are not zero.
+    pub padding: u32,
     crc: u32,
 }
 
@@ -66,7 +70,7 @@ impl Header {
     /// Bytes of the whole block on disk.
     #[must_use]
     pub fn total_len(&self) -> usize {
-        padded(self.table_end() + self.body_len as usize)
+        padded(self.table_end() + self.body_len as usize) + self.padding as usize
     }
 
     /// Bytes of header and table together: where the body begins.
@@ -113,7 +117,11 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, BlockFault> {
         body_crc: u32_at(bytes, 60),
         written_at: UnixMillis(u64_at(bytes, 64).cast_signed()),
         index: u64_at(bytes, 72),
+        padding: u32_at(bytes, 80),
     };
+    if header.padding as usize >= PAGE || !(header.padding as usize).is_multiple_of(ALIGN) {
+        return Err(BlockFault::Inconsistent("padding"));
+    }
     let fixed = (header.runs as usize)
         .checked_mul(RUN_LEN)
         .and_then(|runs| (header.rows as usize).checked_mul(ROW_LEN).and_then(|rows| rows.checked_add(runs)));
@@ -121,7 +129,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, BlockFault> {
         Some(fixed) if fixed <= header.table_len as usize => {}
         _ => return Err(BlockFault::Inconsistent("table length")),
     }
-    let total = (HEADER_LEN + ALIGN)
+    let total = (HEADER_LEN + ALIGN + header.padding as usize)
         .checked_add(header.table_len as usize)
         .and_then(|l| l.checked_add(header.body_len as usize));
     match total {
@@ -181,6 +189,8 @@ pub struct Block {
     table: Bytes,
     body: Bytes,
     body_from: u32,
+    /// Memory that it keeps, if that is more than its bytes.
+    held: usize,
 }
 
 impl Block {
@@ -213,7 +223,15 @@ impl Block {
             table: bytes.slice(..body_at),
             body: bytes.slice(body_at..body_at + header.body_len as usize),
             body_from: 0,
+            held: bytes.len(),
         })
+    }
+
+    /// The same of a buffer, which may be larger than the block.
+    #[must_use]
+    pub fn built(buffer: Buffer) -> Option<Self> {
+        let held = buffer.capacity();
+        Some(Self { held, ..Self::trusted(&Bytes::from(buffer))? })
     }
 
     /// Checks and takes header and table only (`bytes` holds exactly them); the body is still to come.
@@ -228,7 +246,7 @@ impl Block {
         if super::header_crc(&bytes, header.table_end()) != header.crc {
             return Err(BlockFault::HeaderCrc);
         }
-        let block = Self { header, table: bytes, body: Bytes::new(), body_from: 0 };
+        let block = Self { header, table: bytes, body: Bytes::new(), body_from: 0, held: 0 };
         block.check_table()?;
         Ok(block)
     }
@@ -238,7 +256,7 @@ impl Block {
     pub fn trusted_table(bytes: Bytes) -> Option<Self> {
         let header = parse_header(&bytes).ok()?;
         let table = (bytes.len() >= header.table_end()).then(|| bytes.slice(..header.table_end()))?;
-        Some(Self { header, table, body: Bytes::new(), body_from: 0 })
+        Some(Self { header, table, body: Bytes::new(), body_from: 0, held: 0 })
     }
 
     /// The same block with the part of its body that starts at byte `from`.
@@ -423,7 +441,7 @@ impl Block {
     /// Bytes held in memory.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.table.len() + self.body.len()
+        self.held.max(self.table.len() + self.body.len())
     }
 }
 

@@ -38,7 +38,7 @@ fn two_orgs() -> Vec<u8> {
     builder.row(b"{\"v\":1,\"seq\":41,", b"\"id\":\"b\"}", &facts(2));
     builder.run("cobal", 0, 1);
     builder.row(b"{\"v\":1,\"seq\":0,", b"\"id\":\"c\"}", &facts(3));
-    builder.finish(&place())
+    builder.finish(&place()).to_vec()
 }
 
 #[test]

@@ -365,6 +365,7 @@ impl Core {
         };
         let status = SinkStatus {
             org: sink.spec.owner.clone(),
+            scope: Some(sink.spec.scope.clone()),
             name: sink.spec.name.clone(),
             kind: sink.spec.kind,
             state,
@@ -400,6 +401,7 @@ impl Core {
             let view = views.entry(*id).or_insert_with(|| SinkView {
                 status: SinkStatus {
                     org: org.clone(),
+                    scope: org.clone().map(Scope::one),
                     name: name.to_owned(),
                     state: SinkState::Removed,
                     ..SinkStatus::empty(*id)

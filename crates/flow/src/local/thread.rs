@@ -127,7 +127,7 @@ fn serve(
         counters.reused.fetch_add(committed.reused, Ordering::Relaxed);
         if let Some(block) = committed.block {
             counters.blocks.fetch_add(1, Ordering::Relaxed);
-            counters.bytes.fetch_add(block.memory() as u64, Ordering::Relaxed);
+            counters.bytes.fetch_add(block.header().total_len() as u64, Ordering::Relaxed);
             counters.rows.fetch_add(u64::from(block.header().rows), Ordering::Relaxed);
             counters.count_block_rows(u64::from(block.header().rows));
             shared.tail.push(owner.id(), Arc::clone(&block), committed.orgs.into_boxed_slice());

@@ -4,8 +4,9 @@
 //! many, the least recently used one closes for the new one. A group's time is the event's own, never later than its
 //! arrival, and never runs backwards. Groups never delay or replace a record.
 
+use event::ids::ORG_ID_MAX;
 use rustc_hash::FxHashMap;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::recency::{Linked, Links, List};
 use crate::orgs::OrgKey;
@@ -200,11 +201,18 @@ fn closed(open: &Open, time_ms: i64) -> bool {
 
 /// The group's public id: organisation, key and first seq, hashed.
 pub(crate) fn id(org: &str, key: u64, first_seq: u64) -> u128 {
-    let mut hash = Xxh3::new();
-    hash.update(org.as_bytes());
-    hash.update(&key.to_le_bytes());
-    hash.update(&first_seq.to_le_bytes());
-    hash.digest128()
+    // In one piece: the state of a hash that is fed piece by piece is larger than everything that is hashed.
+    let mut bytes = [0; ORG_ID_MAX + 16];
+    let mut len = 0;
+    for part in [org.as_bytes(), &key.to_le_bytes(), &first_seq.to_le_bytes()] {
+        if let Some(slot) = bytes.get_mut(len..len + part.len()) {
+            slot.copy_from_slice(part);
+            len += part.len();
+        } else {
+            debug_assert!(false, "an organisation id is at most ORG_ID_MAX long");
+        }
+    }
+    xxh3_128(bytes.get(..len).unwrap_or_default())
 }
 
 #[cfg(test)]

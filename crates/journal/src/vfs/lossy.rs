@@ -3,6 +3,7 @@
 //! after the sync from one before it.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +16,6 @@ const SECTOR: u64 = 512;
 
 /// The machine's file system; what was written and not synced can be taken back.
 ///
-/// It knows what was written through each open file, not through others of the same name: whoever writes also syncs.
 /// Names and lengths are not taken back.
 #[derive(Debug, Default)]
 pub struct LossyVfs {
@@ -25,6 +25,8 @@ pub struct LossyVfs {
 
 #[derive(Debug)]
 struct Change {
+    /// Which file of the disk, whatever its name.
+    number: u64,
     file: Arc<dyn VfsFile>,
     offset: u64,
     /// What stood there; shorter where the file ended.
@@ -34,7 +36,10 @@ struct Change {
 
 #[derive(Debug)]
 struct LossyFile {
+    number: u64,
     inner: Arc<dyn VfsFile>,
+    /// The same file through the page cache: a file for direct writes can neither be read nor be written everywhere.
+    plain: Arc<dyn VfsFile>,
     unsynced: Arc<Mutex<Vec<Change>>>,
 }
 
@@ -68,7 +73,12 @@ impl LossyVfs {
 impl Vfs for LossyVfs {
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn VfsFile>> {
         let inner = self.inner.open(path, access)?;
-        Ok(Arc::new(LossyFile { inner, unsynced: Arc::clone(&self.unsynced) }))
+        let plain = match access {
+            Access::Direct => self.inner.open(path, Access::Write)?,
+            Access::Read | Access::Write | Access::Create => Arc::clone(&inner),
+        };
+        let number = std::fs::metadata(path)?.ino();
+        Ok(Arc::new(LossyFile { number, inner, plain, unsynced: Arc::clone(&self.unsynced) }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -107,9 +117,9 @@ impl VfsFile for LossyFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut unsynced = self.unsynced.lock();
-        let before = super::read_up_to(&*self.inner, offset, bytes.len())?;
-        let file = Arc::clone(&self.inner);
-        unsynced.push(Change { file, offset, before, len: bytes.len() as u64 });
+        let before = super::read_up_to(&*self.plain, offset, bytes.len())?;
+        let (number, file) = (self.number, Arc::clone(&self.plain));
+        unsynced.push(Change { number, file, offset, before, len: bytes.len() as u64 });
         self.inner.write_all_at(bytes, offset)
     }
 
@@ -120,7 +130,7 @@ impl VfsFile for LossyFile {
     fn sync(&self) -> io::Result<()> {
         let mut unsynced = self.unsynced.lock();
         self.inner.sync()?;
-        unsynced.retain(|change| !Arc::ptr_eq(&change.file, &self.inner));
+        unsynced.retain(|change| change.number != self.number);
         Ok(())
     }
 

@@ -18,20 +18,18 @@ struct OsFile(File);
 /// Records are nobody else's business on this machine.
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
+const DIRECT: i32 = rustix::fs::OFlags::DIRECT.bits().cast_signed();
 
 impl Vfs for OsVfs {
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn VfsFile>> {
         let mut options = OpenOptions::new();
-        options.read(true).mode(PRIVATE_FILE);
+        options.mode(PRIVATE_FILE);
         match access {
-            Access::Read => {}
-            Access::Write => {
-                options.write(true);
-            }
-            Access::Create => {
-                options.write(true).create(true).truncate(true);
-            }
-        }
+            Access::Read => options.read(true),
+            Access::Write => options.read(true).write(true),
+            Access::Create => options.read(true).write(true).create(true).truncate(true),
+            Access::Direct => options.write(true).custom_flags(DIRECT),
+        };
         Ok(Arc::new(OsFile(options.open(path)?)))
     }
 

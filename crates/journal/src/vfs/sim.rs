@@ -3,6 +3,8 @@
 //! At a power cut every unsynced write survives sector by sector or not, each by the toss of a coin, so writes are lost,
 //! reordered and torn; unsynced folder entries likewise. That is harsher than real disks, which is the point.
 
+mod pending;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,9 +12,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use self::pending::{Change, Coin, Entry, apply, apply_entry, apply_some, to_usize};
 use super::{Access, FolderLock, Vfs, VfsFile};
-
-const SECTOR: u64 = 512;
+use crate::direct::in_pages;
 
 /// How a power cut treats what was not synced.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +41,15 @@ pub enum Fault {
     Die(u64),
 }
 
+/// When a file system without direct writes says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectRefusal {
+    /// When a file is opened.
+    Open,
+    /// At the first write.
+    Write,
+}
+
 /// The simulated file system. Clones share it.
 #[derive(Debug, Clone)]
 pub struct SimVfs(Arc<Mutex<State>>);
@@ -50,6 +61,8 @@ struct State {
     locks: BTreeSet<PathBuf>,
     generation: u64,
     capacity: Option<u64>,
+    direct: Option<DirectRefusal>,
+    direct_writes: u64,
     faults: Vec<Fault>,
     dead: bool,
     changes: u64,
@@ -62,12 +75,6 @@ struct Node {
     pending: Vec<Change>,
 }
 
-#[derive(Debug, Clone)]
-enum Change {
-    Write { offset: u64, bytes: Vec<u8> },
-    Length(u64),
-}
-
 #[derive(Debug, Clone, Default)]
 struct Folder {
     current: BTreeMap<String, usize>,
@@ -75,18 +82,12 @@ struct Folder {
     pending: Vec<Entry>,
 }
 
-#[derive(Debug, Clone)]
-enum Entry {
-    Link(String, usize),
-    Unlink(String),
-    Rename(String, String, usize),
-}
-
 #[derive(Debug)]
 struct SimFile {
     vfs: SimVfs,
     node: usize,
     generation: u64,
+    direct: bool,
 }
 
 impl Default for SimVfs {
@@ -113,6 +114,17 @@ impl SimVfs {
         self.0.lock().used()
     }
 
+    /// Takes no direct writes from now on, or again with `None`.
+    pub fn refuse_direct(&self, refusal: Option<DirectRefusal>) {
+        self.0.lock().direct = refusal;
+    }
+
+    /// How many direct writes there were.
+    #[must_use]
+    pub fn direct_writes(&self) -> u64 {
+        self.0.lock().direct_writes
+    }
+
     /// Arms a fault.
     pub fn inject(&self, fault: Fault) {
         self.0.lock().faults.push(fault);
@@ -136,7 +148,7 @@ impl SimVfs {
     /// The power goes.
     pub fn power_cut(&self, cut: PowerCut) {
         self.kill();
-        let mut coin = Coin(cut.seed | 1, cut.keep_percent);
+        let mut coin = Coin::new(cut.seed, cut.keep_percent);
         let mut state = self.0.lock();
         for node in &mut state.nodes {
             for change in std::mem::take(&mut node.pending) {
@@ -237,74 +249,6 @@ fn eio() -> io::Error {
     io::Error::other("simulated EIO")
 }
 
-fn apply(content: &mut Vec<u8>, change: &Change) {
-    match change {
-        Change::Length(len) => content.resize(to_usize(*len), 0),
-        Change::Write { offset, bytes } => {
-            let start = to_usize(*offset);
-            let end = start + bytes.len();
-            if content.len() < end {
-                content.resize(end, 0);
-            }
-            if let Some(slot) = content.get_mut(start..end) {
-                slot.copy_from_slice(bytes);
-            }
-        }
-    }
-}
-
-fn apply_some(content: &mut Vec<u8>, change: &Change, coin: &mut Coin) {
-    match change {
-        Change::Length(_) => {
-            if coin.toss() {
-                apply(content, change);
-            }
-        }
-        Change::Write { offset, bytes } => {
-            let mut at = *offset;
-            let end = offset + bytes.len() as u64;
-            while at < end {
-                let stop = ((at / SECTOR + 1) * SECTOR).min(end);
-                if coin.toss() {
-                    let part = bytes.get(to_usize(at - offset)..to_usize(stop - offset)).unwrap_or_default();
-                    apply(content, &Change::Write { offset: at, bytes: part.to_vec() });
-                }
-                at = stop;
-            }
-        }
-    }
-}
-
-fn apply_entry(entries: &mut BTreeMap<String, usize>, entry: &Entry) {
-    match entry {
-        Entry::Link(name, node) => {
-            entries.insert(name.clone(), *node);
-        }
-        Entry::Unlink(name) => {
-            entries.remove(name);
-        }
-        Entry::Rename(from, to, node) => {
-            entries.remove(from);
-            entries.insert(to.clone(), *node);
-        }
-    }
-}
-
-fn to_usize(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-
-struct Coin(u64, u8);
-
-impl Coin {
-    fn toss(&mut self) -> bool {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 32) % 100 < u64::from(self.1)
-    }
-}
-
 impl Vfs for SimVfs {
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn VfsFile>> {
         let (dir, name) = split(path).ok_or_else(missing)?;
@@ -322,8 +266,13 @@ impl Vfs for SimVfs {
             let folder = state.folders.get(dir).ok_or_else(missing)?;
             folder.current.get(&name).copied().ok_or_else(missing)?
         };
-        let generation = self.0.lock().generation;
-        Ok(Arc::new(SimFile { vfs: self.clone(), node, generation }))
+        let direct = access == Access::Direct;
+        let state = self.0.lock();
+        if direct && state.direct == Some(DirectRefusal::Open) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let generation = state.generation;
+        Ok(Arc::new(SimFile { vfs: self.clone(), node, generation, direct }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -439,7 +388,14 @@ impl VfsFile for SimFile {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let direct = self.direct;
         self.with(|state, node| {
+            if direct {
+                if state.direct.is_some() || !in_pages(bytes, offset) {
+                    return Err(io::ErrorKind::InvalidInput.into());
+                }
+                state.direct_writes += 1;
+            }
             let fails = state.due(
                 |f| matches!(f, Fault::Write(_)),
                 |f| if let Fault::Write(n) = f { Some(n) } else { None },
@@ -474,7 +430,7 @@ impl VfsFile for SimFile {
                 |f| matches!(f, Fault::Sync(_)),
                 |f| if let Fault::Sync(n) = f { Some(n) } else { None },
             );
-            let mut coin = Coin(state.changes.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, 50);
+            let mut coin = Coin::new(state.changes.wrapping_mul(0x9E37_79B9_7F4A_7C15), 50);
             let node = state.nodes.get_mut(node).ok_or_else(missing)?;
             for change in std::mem::take(&mut node.pending) {
                 // After a failed sync the kernel takes the pages for clean: some are on the disk, the others never

@@ -10,9 +10,8 @@ use flow::PartitionId;
 use flow::clock::{Clock, Moment};
 use flow::lane::Lanes;
 use flow::local::LocalLog;
-use flow::log::{LogBackend, Scope};
+use flow::log::LogBackend;
 use flow::segment::SegmentRead;
-use flow::status as lanes;
 use futures_util::future::BoxFuture;
 
 /// The numbers of this process.
@@ -53,7 +52,7 @@ impl Source {
 
     async fn gather(&self) -> Status {
         let sinks = match self.lanes.status().await {
-            Ok(sinks) => sinks.into_iter().map(sink).collect(),
+            Ok(sinks) => sinks.into_iter().map(SinkStatus::new).collect(),
             Err(error) => {
                 tracing::warn!(%error, "the status page has no sinks");
                 Vec::new()
@@ -65,7 +64,7 @@ impl Source {
                 id,
                 oldest_row: self.reader.oldest(PartitionId(id)).0.0,
                 next_row: self.log.durable_end(PartitionId(id)).0,
-                queued_bytes: 0,
+                queued_bytes: self.log.queued_bytes_of(PartitionId(id)) as u64,
                 disk_bytes: self.reader.disk_bytes(PartitionId(id)),
             })
             .collect();
@@ -109,9 +108,4 @@ impl StatusSource for Source {
     fn ready(&self) -> Result<(), String> {
         if self.serving.load(Ordering::Acquire) { Ok(()) } else { Err("starting or stopping".to_owned()) }
     }
-}
-
-fn sink(status: lanes::SinkStatus) -> SinkStatus {
-    let scope = status.org.clone().map_or(Scope::All, Scope::one);
-    SinkStatus::new(status, scope)
 }

@@ -221,3 +221,26 @@ async fn unusable_settings_block_and_keep_the_place() {
     machine.millis(10).await;
     assert_eq!(sink.seqs("acme"), [2, 3, 4]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_far_end_that_is_nearly_full_gets_fewer_at_one_time_until_it_is_not() {
+    let machine = Machine::new();
+    let sink = Scripted::new(&machine.clock);
+    let second = Duration::from_secs(1);
+    sink.does(move |_| Act::NearlyFull(second));
+    let parallel = SinkSpec { concurrency: 8, lane_concurrency: 8, ..spec("acme", "soc", &sink) };
+    machine.lanes.apply(vec![parallel]).await.unwrap();
+    machine.put("acme", 10_000);
+    let mut at_one_time = Vec::new();
+    for round in 0..12 {
+        machine.millis(500).await;
+        at_one_time.push(machine.status("soc").await.in_flight);
+        if round == 3 {
+            sink.does(move |_| Act::Later(second, Verdict::Accepted));
+        }
+        machine.millis(500).await;
+    }
+    assert_eq!(at_one_time, [8, 4, 2, 1, 1, 2, 3, 4, 5, 6, 7, 8]);
+    machine.wait(Duration::from_secs(60)).await;
+    assert_eq!(machine.status("soc").await.counts.delivered, 10_000);
+}

@@ -28,7 +28,8 @@ impl Steps {
     fn take_marks(&mut self) {
         let now = self.clock.now();
         let Self { core, shared, .. } = self;
-        shared.take_marks(&mut inbox::Marks::default(), |partition, marks| core.marked(partition, marks, now));
+        shared
+            .take_marks(&mut inbox::Marks::default(), |partition, marks| core.marked(partition, marks, now));
     }
 
     /// Runs a turn and gives the rows of the deliveries that it starts; they stay open.

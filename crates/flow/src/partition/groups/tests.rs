@@ -70,3 +70,14 @@ fn a_snapshot_keeps_the_order_of_use() {
     let left: Vec<u64> = again.iter().map(|(_, key, _)| key).collect();
     assert_eq!(left, [3, 1, 4]);
 }
+
+#[test]
+fn the_id_is_the_hash_of_organisation_key_and_first_seq() {
+    for org in ["a", "84383462-b484-4cc4-bb21-ef2ecb49a2b1", &"o".repeat(ORG_ID_MAX)] {
+        let mut hash = xxhash_rust::xxh3::Xxh3::new();
+        hash.update(org.as_bytes());
+        hash.update(&7u64.to_le_bytes());
+        hash.update(&40u64.to_le_bytes());
+        assert_eq!(id(org, 7, 40), hash.digest128());
+    }
+}
