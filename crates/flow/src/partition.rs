@@ -332,8 +332,10 @@ impl Owner {
             Err(ReserveError::Refused(_)) => return Ok(()),
             Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
         }
+        fail::fail_point!("owner::prove::before");
         self.write_control(BlockKind::Control, &[], now)?;
         self.io.sync().map_err(|e| self.fault("syncing the journal", e))?;
+        fail::fail_point!("owner::prove::after");
         self.unproven = false;
         Ok(())
     }
@@ -484,10 +486,12 @@ impl Owner {
                 return Err(self.fault("reserving space for the snapshot", io::Error::other(refusal)));
             }
         }
+        fail::fail_point!("owner::snapshot::before");
         for part in parts.chunks(snapshot::PART) {
             self.write_control(BlockKind::Snapshot, part, now)?;
         }
         self.write_control(BlockKind::SnapshotEnd, &end, now)?;
+        fail::fail_point!("owner::snapshot::after");
         self.io.publish().map_err(|e| self.fault("publishing a segment", e))
     }
 

@@ -31,7 +31,6 @@ use flow::log::{Log, LogBackend};
 use flow::orgs::{Directory, UnknownOrgs};
 use flow::partition::OwnerFault;
 use flow::segment::{SegmentIo, SegmentRead};
-use journal::vfs::OsVfs;
 use pipelines::{Grant, Keys, Plan};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -319,7 +318,7 @@ fn open_journal(
         max_bytes: operator.buffer.max_bytes,
         ..journal::Settings::default()
     };
-    journal::open(Arc::new(OsVfs), folder, &settings).map_err(|error| {
+    journal::open(disk(), folder, &settings).map_err(|error| {
         let exit = match &error {
             journal::OpenError::Locked(_) => Exit::Locked,
             journal::OpenError::Damaged(_) => Exit::Damaged,
@@ -328,6 +327,14 @@ fn open_journal(
         StartFault { exit, error: error.into() }
     })
 }
+
+#[cfg(not(feature = "failpoints"))]
+fn disk() -> Arc<dyn journal::vfs::Vfs> {
+    Arc::new(journal::vfs::OsVfs)
+}
+
+#[cfg(feature = "failpoints")]
+use crate::failpoints::disk;
 
 async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartFault> {
     TcpListener::bind(address).await.map_err(|error| StartFault {
