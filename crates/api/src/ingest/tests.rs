@@ -1,5 +1,6 @@
 mod hostile;
 mod secrets;
+mod statuses;
 
 use std::io::Write;
 use std::num::NonZeroU64;
