@@ -24,7 +24,7 @@ impl Bench {
         let orgs = (0..orgs)
             .map(|number| {
                 let id = OrgId::new(&format!("org-{number}")).unwrap();
-                (directory.declare(&id).key, id)
+                (directory.recall(&id).key, id)
             })
             .collect();
         Self { tail: Tail::new(directory, &[Row(0)], limit), orgs, next: 0, rows: Vec::new() }
