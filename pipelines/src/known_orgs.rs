@@ -15,11 +15,14 @@ const MAX_LEN: usize = 48;
 
 /// What the directory said of up to 4,096 organisations, in 272 KiB that are taken when the first one is remembered.
 ///
-/// What a directory said of an organisation holds as long as the directory lives: it forgets none and moves none.
+/// What a directory said of an organisation holds as long as its generation: it forgets none and moves none, but may
+/// refuse one later.
 #[derive(Debug, Default)]
 pub(crate) struct KnownOrgs {
     /// The directory that said it.
     of: Option<Arc<Directory>>,
+    /// And its generation then.
+    generation: u64,
     /// Of each place the marks of those that are there; 0 for none.
     marks: Vec<[u32; WAYS]>,
     orgs: Vec<Known>,
@@ -62,11 +65,15 @@ pub(crate) struct Found {
 impl KnownOrgs {
     /// Begins a request: nobody has been allowed anything yet.
     pub(crate) fn begin(&mut self, directory: &Arc<Directory>) {
-        let same = self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, directory));
+        let generation = directory.generation();
+        let same =
+            self.generation == generation && self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, directory));
         match self.request.checked_add(1) {
             Some(request) if same => self.request = request,
-            // Another directory, or the numbers of requests are spent.
-            _ => *self = Self { of: Some(Arc::clone(directory)), request: 1, ..Self::default() },
+            // Another directory or generation, or the numbers of requests are spent.
+            _ => {
+                *self = Self { of: Some(Arc::clone(directory)), generation, request: 1, ..Self::default() };
+            }
         }
     }
 

@@ -19,6 +19,8 @@ mod agent;
 mod path;
 mod query;
 
+use std::fmt;
+
 pub use agent::user_agent;
 pub use path::path;
 pub use query::query;
@@ -36,7 +38,7 @@ const MAX_ID: usize = 256;
 const MAX_WORD: usize = 64;
 
 /// What redaction makes of an event, beside what it changes in place. Kept between events for its memory.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Work {
     /// The path.
     pub path: Vec<u8>,
@@ -56,6 +58,13 @@ pub struct Work {
     pub replaced: u32,
     pub(crate) decoded: Vec<u8>,
     agents: agent::Memo,
+}
+
+/// What is left over of an event in here may be raw, so none of it is shown.
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work").field("replaced", &self.replaced).finish_non_exhaustive()
+    }
 }
 
 /// Redacts an event: its texts in place, the rest into `work`.

@@ -152,8 +152,8 @@ struct Cut {
     lines: u64,
 }
 
-/// What was read and not yet handed on.
-#[derive(Debug, Default)]
+/// What was read and not yet handed on. It is raw, so it has no `Debug`.
+#[derive(Default)]
 struct Lines {
     buffer: Vec<u8>,
     start: usize,

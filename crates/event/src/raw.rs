@@ -31,7 +31,7 @@ pub const MAX_STRING: usize = 64 << 10;
 pub const MAX_ID: usize = 256;
 
 /// A raw event. A text that is absent, null or `""` is empty.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct RawEvent<'a> {
     /// The text from which the event was read, which may hold more than the event.
     pub source: &'a [u8],
@@ -191,6 +191,18 @@ impl<'a> TextList<'a> {
     }
 }
 
+/// Without the text from which it was read. (The texts in it show their lengths only.)
+impl std::fmt::Debug for RawEvent<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawEvent")
+            .field("kind", &self.kind)
+            .field("time_ms", &self.time_ms)
+            .field("id", &self.id)
+            .field("org_id", &self.org_id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Default for RawEvent<'_> {
     fn default() -> Self {
         empty::EVENT
@@ -198,12 +210,19 @@ impl Default for RawEvent<'_> {
 }
 
 /// Memory that reading needs again and again, kept between events.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Scratch {
     seen: Vec<scan::SeenName>,
     decoded: Vec<u8>,
     /// The members that the format does not know, over all events read with this scratch.
     pub unknown: UnknownMembers,
+}
+
+/// What is left over of an event in here is raw, so none of it is shown.
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").finish_non_exhaustive()
+    }
 }
 
 /// Why a text is no raw event, without the text.

@@ -67,7 +67,7 @@ fn directory(orgs: usize) -> (Arc<Directory>, Vec<OrgId>) {
     let ids: Vec<OrgId> =
         (0..orgs).map(|n| OrgId::new(&format!("{n:08}-0000-4000-8000-000000000000")).unwrap()).collect();
     for id in &ids {
-        directory.declare(id);
+        directory.recall(id);
     }
     (directory, ids)
 }

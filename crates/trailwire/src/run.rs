@@ -113,9 +113,7 @@ impl Core {
             config::UnknownOrg::Refuse => UnknownOrgs::Refuse,
         };
         let directory = Directory::new(partitions, unknown);
-        for org in &configuration.orgs {
-            directory.declare(&org.id);
-        }
+        directory.configure(configuration.orgs.iter().map(|org| &org.id));
         let settings = LocalSettings {
             window: operator.dedupe_window as usize,
             tail_bytes: bytes(operator.memory.tail),
@@ -165,7 +163,7 @@ impl Core {
         let tallies = Arc::new(Tallies::default());
         let quotas = Quotas::new(
             grants::quota(&operator.ingest_per_org),
-            configuration.orgs.iter().map(|org| (directory.declare(&org.id).key, grants::quota(&org.ingest))),
+            configuration.orgs.iter().map(|org| (directory.recall(&org.id).key, grants::quota(&org.ingest))),
             &clock,
         );
         let intake =

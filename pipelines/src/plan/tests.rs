@@ -191,7 +191,7 @@ fn grants_are_kept() {
 #[test]
 fn organisations_that_are_not_taken() {
     let refuse = Plan::new(Keys::derive(&[1; 32]), Directory::new(4, UnknownOrgs::Refuse));
-    refuse.directory.declare(&OrgId::new("known").unwrap());
+    refuse.directory.configure([&OrgId::new("known").unwrap()]);
     let body = format!(
         "{}\n{}\n{}\n{}",
         event("1", "known"),
@@ -208,6 +208,27 @@ fn organisations_that_are_not_taken() {
     )
     .unwrap();
     assert_eq!(codes(&decoded), [(2, Code::UnknownOrg), (3, Code::BadOrg), (4, Code::BadOrg)]);
+}
+
+#[test]
+fn an_organisation_that_only_the_journal_knows_is_unknown() {
+    let refuse = Plan::new(Keys::derive(&[1; 32]), Directory::new(4, UnknownOrgs::Refuse));
+    let (known, gone) = (OrgId::new("known").unwrap(), OrgId::new("gone").unwrap());
+    refuse.directory.recall(&gone);
+    let grant = Grant::unlimited("p").unwrap();
+    let body = format!("{}\n{}", event("1", "known"), event("2", "gone"));
+    let refused = || {
+        let decoded =
+            decode_with(&refuse, &grant, body.as_bytes(), Format::Ndjson, &mut |_, _| Ok(())).unwrap();
+        codes(&decoded)
+    };
+    refuse.directory.configure([&known]);
+    assert_eq!(refused(), [(2, Code::UnknownOrg)]);
+    // What was remembered of an organisation does not outlive a reload.
+    refuse.directory.configure([&gone]);
+    assert_eq!(refused(), [(1, Code::UnknownOrg)]);
+    refuse.directory.configure([&known, &gone]);
+    assert_eq!(refused(), []);
 }
 
 #[test]
