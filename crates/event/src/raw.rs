@@ -215,12 +215,22 @@ impl Default for RawEvent<'_> {
 }
 
 /// Memory that reading needs again and again, kept between events.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scratch {
+    /// For the hashes of names: whoever knew them could make names that all collide, and each pair would be compared.
+    seed: u64,
     seen: Vec<scan::SeenName>,
     decoded: Vec<u8>,
     /// The members that the format does not know, over all events read with this scratch.
     pub unknown: UnknownMembers,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        use std::hash::{BuildHasher as _, RandomState};
+        let seed = RandomState::new().hash_one(0u64);
+        Self { seed, seen: Vec::new(), decoded: Vec::new(), unknown: UnknownMembers::default() }
+    }
 }
 
 /// Why a text is no raw event, without the text.
