@@ -125,6 +125,18 @@ fn a_broken_document_stores_nothing() {
 }
 
 #[test]
+fn an_event_that_nests_deeply_does_not_hurt_its_neighbours() {
+    let deep = |levels: usize| format!("{{\"id\":\"deep\",\"x\":{}\"]\\\"\"{}}}", "[".repeat(levels), "]".repeat(levels));
+    for levels in [40, 5_000, 60_000] {
+        let body = format!("[{},{},{}]", event("1", "o"), deep(levels), event("2", "o"));
+        let decoded = decode(body.as_bytes(), Format::Json).unwrap();
+        assert_eq!(decoded.accepted, 2, "{levels}");
+        let refused: Vec<_> = decoded.rejected.iter().map(|r| (r.line, r.code)).collect();
+        assert_eq!(refused, [(2, Code::TooDeep)], "{levels}");
+    }
+}
+
+#[test]
 fn a_broken_document_is_told_with_its_byte() {
     let message = |body: &str| decode(body.as_bytes(), Format::Json).map(drop).unwrap_err().message;
     assert_eq!(
