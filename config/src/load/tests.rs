@@ -398,3 +398,20 @@ fn a_window_of_ids_must_fit_into_its_memory() {
     assert!(refused.starts_with("error: trailwire.yaml:2:18: dedupe.window: takes 65MiB"), "{refused}");
     assert!(refused.contains("raise memory.ids to 65MiB, or remember at most 2097152 ids"), "{refused}");
 }
+
+#[test]
+fn an_admin_address_that_others_may_reach_requires_a_token() {
+    let folder = |listen: &str, admin: &str| {
+        Folder::new(&format!("version: 1\nlisten: {{admin: '{listen}'}}\nadmin: {admin}\n"))
+            .with("token", "an-admin-token-that-is-long-enough")
+    };
+    for listen in ["0.0.0.0:8081", "[::]:8081", "10.1.2.3:8081", "203.0.113.7:8081"] {
+        let refused = folder(listen, "{}").refused();
+        let expected = "error: trailwire.yaml:2:17: listen.admin: an admin address that is not loopback requires admin.token";
+        assert!(refused.starts_with(expected), "{refused}");
+        assert!(folder(listen, "{token: '${file:token}'}").load().is_ok(), "{listen}");
+    }
+    for listen in ["127.0.0.1:8081", "127.8.9.1:1", "[::1]:8081"] {
+        assert!(folder(listen, "{}").load().is_ok(), "{listen}");
+    }
+}

@@ -87,8 +87,8 @@ fn listen(scope: &mut Scope<'_>, raw: &raw::RawListen, admin_has_token: bool) ->
     };
     let ingest = address("listen.ingest", &raw.ingest);
     let admin = address("listen.admin", &raw.admin);
-    let (ingest, admin) = (ingest?, admin?);
-    if ingest == admin && ingest.port() != 0 {
+    let admin = admin?;
+    if ingest == Some(admin) && admin.port() != 0 {
         scope.error("listen.admin", "is the same address as listen.ingest");
     }
     if !admin.ip().is_loopback() && !admin_has_token {
@@ -99,7 +99,7 @@ fn listen(scope: &mut Scope<'_>, raw: &raw::RawListen, admin_has_token: bool) ->
             hint,
         );
     }
-    Some(Listen { ingest, admin })
+    Some(Listen { ingest: ingest?, admin })
 }
 
 fn path(scope: &mut Scope<'_>, key: &str, path: String) -> String {

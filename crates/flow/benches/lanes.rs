@@ -140,7 +140,7 @@ impl Bench {
         let orgs: Vec<OrgId> =
             (0..orgs).map(|n| OrgId::new(&format!("{n:08}-0000-4000-8000-000000000000")).unwrap()).collect();
         for org in &orgs {
-            directory.declare(org);
+            directory.recall(org);
         }
         let clock = Clock::system();
         let settings = OwnerSettings { window: 262_144, groups: 32_768 };

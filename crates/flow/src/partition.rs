@@ -40,8 +40,6 @@ use crate::units::{PartitionId, Row, Seq};
 pub const BLOCK_TARGET: usize = 8 << 20;
 /// What a block may take beyond its rows or its body: its header and its padding.
 const FRAME: u64 = 2 * PAGE as u64;
-/// Rows whose places in the duplicate window are touched before the first of them is looked up.
-const TOUCHED: usize = 64;
 /// Memory of blocks that an owner keeps for its next ones.
 const SHELF: usize = 2 << 20;
 
@@ -284,8 +282,10 @@ impl Owner {
             Err(ReserveError::Refused(_)) => return Ok(()),
             Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
         }
+        fail::fail_point!("owner::prove::before");
         self.write_control(BlockKind::Control, &[], now)?;
         self.io.sync().map_err(|e| self.fault("syncing the journal", e))?;
+        fail::fail_point!("owner::prove::after");
         self.unproven = false;
         Ok(())
     }
@@ -315,30 +315,23 @@ impl Owner {
         let mut reused = 0;
         kept.clear();
         let mut row_number = self.state.next_row;
-        for part in order.chunks(TOUCHED) {
-            for (_, batch, row) in part {
-                if let Some((_, prepared)) = row_of(batches, *batch, *row) {
-                    self.state.window.touch(prepared.dedupe);
-                }
+        for (org, batch, row) in order.iter() {
+            let Some((count, prepared)) =
+                counts.get_mut(*batch as usize).zip(row_of(batches, *batch, *row).map(|(_, r)| r))
+            else {
+                continue;
+            };
+            let seen = self.state.window.examine(prepared.dedupe, prepared.content);
+            if seen == Seen::Duplicate {
+                count.1 += 1;
+                continue;
             }
-            for (org, batch, row) in part {
-                let Some((count, prepared)) =
-                    counts.get_mut(*batch as usize).zip(row_of(batches, *batch, *row).map(|(_, r)| r))
-                else {
-                    continue;
-                };
-                let seen = self.state.window.examine(prepared.dedupe, prepared.content);
-                if seen == Seen::Duplicate {
-                    count.1 += 1;
-                    continue;
-                }
-                count.0 += 1;
-                let again = seen == Seen::Reused;
-                reused += u64::from(again);
-                self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
-                row_number += 1;
-                kept.push(Kept { org: *org, batch: *batch, row: *row, len: prepared.len, reused: again });
-            }
+            count.0 += 1;
+            let again = seen == Seen::Reused;
+            reused += u64::from(again);
+            self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
+            row_number += 1;
+            kept.push(Kept { org: *org, batch: *batch, row: *row, len: prepared.len, reused: again });
         }
         (counts, reused)
     }
@@ -443,10 +436,12 @@ impl Owner {
                 return Err(self.fault("reserving space for the snapshot", io::Error::other(refusal)));
             }
         }
+        fail::fail_point!("owner::snapshot::before");
         for part in parts.chunks(snapshot::PART) {
             self.write_control(BlockKind::Snapshot, part, now)?;
         }
         self.write_control(BlockKind::SnapshotEnd, &end, now)?;
+        fail::fail_point!("owner::snapshot::after");
         self.io.publish().map_err(|e| self.fault("publishing a segment", e))
     }
 

@@ -31,7 +31,6 @@ use flow::log::{Log, LogBackend};
 use flow::orgs::{Directory, UnknownOrgs};
 use flow::partition::OwnerFault;
 use flow::segment::{SegmentIo, SegmentRead};
-use journal::vfs::OsVfs;
 use pipelines::{Grant, Keys, Plan};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -114,9 +113,7 @@ impl Core {
             config::UnknownOrg::Refuse => UnknownOrgs::Refuse,
         };
         let directory = Directory::new(partitions, unknown);
-        for org in &configuration.orgs {
-            directory.declare(&org.id);
-        }
+        directory.configure(configuration.orgs.iter().map(|org| &org.id));
         let settings = LocalSettings {
             window: operator.dedupe_window as usize,
             tail_bytes: bytes(operator.memory.tail),
@@ -166,7 +163,7 @@ impl Core {
         let tallies = Arc::new(Tallies::default());
         let quotas = Quotas::new(
             grants::quota(&operator.ingest_per_org),
-            configuration.orgs.iter().map(|org| (directory.declare(&org.id).key, grants::quota(&org.ingest))),
+            configuration.orgs.iter().map(|org| (directory.recall(&org.id).key, grants::quota(&org.ingest))),
             &clock,
         );
         let intake =
@@ -319,7 +316,7 @@ fn open_journal(
         max_bytes: operator.buffer.max_bytes,
         ..journal::Settings::default()
     };
-    journal::open(Arc::new(OsVfs), folder, &settings).map_err(|error| {
+    journal::open(disk(), folder, &settings).map_err(|error| {
         let exit = match &error {
             journal::OpenError::Locked(_) => Exit::Locked,
             journal::OpenError::Damaged(_) => Exit::Damaged,
@@ -328,6 +325,14 @@ fn open_journal(
         StartFault { exit, error: error.into() }
     })
 }
+
+#[cfg(not(feature = "failpoints"))]
+fn disk() -> Arc<dyn journal::vfs::Vfs> {
+    Arc::new(journal::vfs::OsVfs)
+}
+
+#[cfg(feature = "failpoints")]
+use crate::failpoints::disk;
 
 async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartFault> {
     TcpListener::bind(address).await.map_err(|error| StartFault {

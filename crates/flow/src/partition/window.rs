@@ -41,22 +41,20 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// A window over the last `capacity` rows (at least 1). Memory grows with use, up to 32 bytes a row: 24 in the ring,
-    /// the rest in the tables. The configuration counts on that.
+    /// A window over the last `capacity` rows (at least 1), up to 32 bytes a row: 24 in the ring, the rest in the tables. The
+    /// configuration counts on that. The ring is taken at once, so that it is never moved; the kernel gives its pages as they
+    /// are used. The tables grow with use: small ones stay in the processor's cache.
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(1, u32::MAX as usize);
-        Self { ring: Vec::new(), slots: Slots::new(capacity), capacity }
+        let mut ring = Vec::new();
+        // Where that much is not to be had, it grows as it is used.
+        drop(ring.try_reserve_exact(capacity));
+        Self { ring, slots: Slots::new(capacity), capacity }
     }
 
     /// The first row that the window covers when `next` is the next row.
     pub(crate) fn start(&self, next: Row) -> Row {
         Row(next.0.saturating_sub(self.capacity as u64))
-    }
-
-    /// Brings the place of a key into the processor's cache. The table is larger than that cache, and look-ups that do not
-    /// wait for each other's outcome wait for memory together.
-    pub(crate) fn touch(&self, dedupe: u128) {
-        self.slots.touch(split(dedupe));
     }
 
     pub(crate) fn examine(&self, dedupe: u128, content: u64) -> Seen {
@@ -88,9 +86,9 @@ impl Window {
         self.slots.put(key, slot, |other| ring.get(other as usize).map_or([0, 0], |entry| entry.key));
     }
 
-    /// Bytes that it takes now.
+    /// Bytes that it takes now: of the ring, what has been used.
     pub(crate) fn memory(&self) -> usize {
-        self.ring.capacity() * size_of::<Entry>() + self.slots.memory()
+        self.ring.len() * size_of::<Entry>() + self.slots.memory()
     }
 
     /// Doubles the ring, but not beyond what it will ever need.

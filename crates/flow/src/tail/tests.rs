@@ -28,7 +28,7 @@ impl Bench {
         let orgs = (0..orgs)
             .map(|number| {
                 let id = OrgId::new(&format!("org-{number}")).unwrap();
-                (directory.declare(&id).key, id)
+                (directory.recall(&id).key, id)
             })
             .collect();
         let ends = vec![Row(0); usize::from(partitions)];

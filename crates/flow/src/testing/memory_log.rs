@@ -116,6 +116,12 @@ impl MemoryLog {
         self.commit(partition, vec![Queued { rows: prepared, reply: () }], Vec::new())
     }
 
+    /// Bytes in the tail cache.
+    #[must_use]
+    pub fn tail_bytes(&self) -> usize {
+        self.tail.bytes()
+    }
+
     /// Applies retention now, as [`MemorySegments::keep_segments`] has set it.
     ///
     /// # Errors

@@ -109,7 +109,7 @@ async fn judge(steps: Vec<Step>, concurrency: u16) {
     let covers: [&[usize]; 3] = [&[0], &[1, 2], &[0, 1, 2]];
     for ((sink, covers), name) in sinks.iter().zip(covers).zip(["one", "some", "all"]) {
         let status = machine.status(name).await;
-        assert_eq!((status.pending, status.state), (0, SinkState::Live), "{name}");
+        assert_eq!((status.pending, status.state), (0, SinkState::Live), "{name}: {status:?}");
         let wanted: u64 = covers.iter().map(|at| put.get(&orgs[*at]).copied().unwrap_or(0)).sum();
         assert_eq!(status.stamped, wanted);
         let mut missing = 0;
@@ -154,4 +154,18 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(judge(steps, concurrency));
     }
+}
+
+/// A lane that got a free place of its sink and then had nothing to send kept it, and the next one waited for ever.
+#[test]
+fn a_place_that_a_lane_does_not_need_is_the_next_ones() {
+    let put = |org, count| Step::Put { org, count };
+    let steps = [
+        vec![put(0, 1), put(2, 1), put(0, 1), put(0, 1), Step::Crash, put(0, 1), Step::Crash, Step::Crash],
+        vec![Step::Expire, Step::Mood(2), Step::Crash, Step::Wait(200), Step::Crash],
+        vec![put(0, 1), Step::Wait(0), Step::Wait(0), Step::Expire, put(0, 9)],
+    ];
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(judge(steps.concat(), 2));
 }

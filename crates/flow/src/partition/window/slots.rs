@@ -28,12 +28,6 @@ impl Slots {
         self.tables.get(self.table_of(key))?.find(hash(key), |slot| key_of(*slot) == key).copied()
     }
 
-    /// Reads where the key's place is, and nothing of the ring.
-    pub(super) fn touch(&self, key: [u64; 2]) {
-        let found = self.tables.get(self.table_of(key)).and_then(|table| table.find(hash(key), |_| false));
-        std::hint::black_box(found.is_some());
-    }
-
     /// Takes the slot out, if its key still leads to it.
     pub(super) fn remove(&mut self, key: [u64; 2], slot: u32) {
         let at = self.table_of(key);
