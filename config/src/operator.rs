@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use event::record::AssertedBy;
 use event::{Kind, OrgId};
 use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
@@ -92,6 +93,8 @@ pub struct Producer {
     pub kinds: Selection<Kind>,
     /// For which apps (by id or key) it may speak.
     pub apps: Selection<String>,
+    /// Who vouches for its events; records carry it.
+    pub asserted_by: AssertedBy,
 }
 
 /// How much of the journal is kept.

@@ -104,7 +104,7 @@ fn wrong_command_lines_end_with_2() {
     ] {
         let said = said(folder.path(), words);
         assert_eq!(said.code, 2, "{words:?}: {said:?}");
-        assert!(said.err.contains("Usage") && said.out.is_empty(), "{said:?}");
+        assert!(said.err.contains("--help") && said.out.is_empty(), "it says where to look: {said:?}");
     }
 }
 

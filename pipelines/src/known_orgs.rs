@@ -135,12 +135,12 @@ impl KnownOrgs {
 fn place(org: &[u8]) -> (usize, u32) {
     let end = |chunk: Option<&[u8; 8]>| chunk.map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let (first, last) = if org.len() < 8 {
-        (org.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)), 0)
+        (org.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)), 0)
     } else {
         (end(org.first_chunk()), end(org.last_chunk()))
     };
     let mixed = (first ^ last.rotate_left(29)).wrapping_add(org.len() as u64);
-    let mixed = (mixed ^ mixed >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     #[allow(clippy::cast_possible_truncation, reason = "halves of the number")]
     let (high, low) = ((mixed >> 32) as u32, mixed as u32);
     ((high >> 22) as usize % SETS, low.rotate_left(16) | 1)

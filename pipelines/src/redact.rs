@@ -23,6 +23,7 @@ use std::fmt;
 
 pub use agent::user_agent;
 pub use path::path;
+pub use event::secret::has_token_shape;
 pub use query::query;
 
 use event::raw::{Measured, RawEvent, Text, TextList};
@@ -327,17 +328,6 @@ fn is_plain(text: Text<'_>, also: &[u8], decoded: &mut Vec<u8>) -> bool {
     text.iter().all(|b| {
         b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'/' | b':' | b'_') || also.contains(b)
     }) && !has_token_shape(text)
-}
-
-/// Whether a JSON web token or an API token may stand in the text. (The other secret shapes, `Basic …`, `Bearer …`,
-/// `name=value` and e-mail addresses, have characters that are kept nowhere.)
-#[must_use]
-pub fn has_token_shape(text: &[u8]) -> bool {
-    // Each shape has a capital J or T; ids mostly have none.
-    memchr::memchr2(b'J', b'T', text).is_some()
-        && [b"eyJ".as_slice(), b"ATATT", b"ATCTT", b"ATSTT"]
-            .iter()
-            .any(|shape| memchr::memmem::find(text, shape).is_some())
 }
 
 #[cfg(test)]

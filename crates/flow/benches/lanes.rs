@@ -143,7 +143,7 @@ impl Bench {
             directory.recall(org);
         }
         let clock = Clock::system();
-        let settings = OwnerSettings { window: 262_144, partitions: 1 };
+        let settings = OwnerSettings { window: 262_144, groups: 32_768 };
         let io = Box::new(Nowhere(0));
         let owner = Owner::open(PartitionId(0), io, Arc::clone(&directory), settings, clock.now()).unwrap();
         let log = Arc::new(TailOnly(Tail::new(Arc::clone(&directory), &[Row(0)], 96 << 20)));

@@ -38,8 +38,6 @@ use crate::units::{PartitionId, Row, Seq};
 pub const BLOCK_TARGET: usize = 8 << 20;
 /// What a block may take beyond its rows or its body: its header and its padding.
 const FRAME: u64 = 2 * PAGE as u64;
-/// Rows whose places in the duplicate window are touched before the first of them is looked up.
-const TOUCHED: usize = 64;
 /// Memory of blocks that an owner keeps for its next ones.
 const SHELF: usize = 2 << 20;
 
@@ -48,9 +46,42 @@ const SHELF: usize = 2 << 20;
 pub struct OwnerSettings {
     /// Rows in the duplicate window of this partition.
     pub window: usize,
-    /// Partitions of the process, which share the limit of open groups.
-    pub partitions: u16,
+    /// Open groups of this partition.
+    pub groups: usize,
 }
+
+impl OwnerSettings {
+    /// The share of one of `partitions` in a window of rows and in the memory of open groups of the whole process.
+    #[must_use]
+    pub fn share_of(partitions: u16, window: usize, group_bytes: usize) -> Self {
+        let partitions = usize::from(partitions.max(1));
+        let groups = (group_bytes / groups::COST).min(groups::PER_PROCESS);
+        Self { window: window / partitions, groups: groups / partitions }
+    }
+}
+
+/// Bytes that an owner's state takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnerMemory {
+    /// The duplicate window.
+    pub ids: usize,
+    /// Open groups.
+    pub groups: usize,
+    /// The last recorded state of each lane.
+    pub lanes: usize,
+}
+
+impl OwnerMemory {
+    /// Adds another owner's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.ids += other.ids;
+        self.groups += other.groups;
+        self.lanes += other.lanes;
+    }
+}
+
+/// The recorded state of a lane in memory: the state, its label and its list of beginnings, and the tree's room for it.
+const LANE_STATE: usize = size_of::<LaneState>() + size_of::<crate::lane_state::SinkId>() + 192;
 
 /// An error after which the process must stop.
 #[derive(Debug, thiserror::Error)]
@@ -196,6 +227,16 @@ impl Owner {
         }
     }
 
+    /// What its state takes. Cheap: asked after each commit.
+    #[must_use]
+    pub fn memory(&self) -> OwnerMemory {
+        OwnerMemory {
+            ids: self.state.window.memory(),
+            groups: self.state.groups.memory(),
+            lanes: self.state.lanes.len() * LANE_STATE,
+        }
+    }
+
     /// Where the next block goes.
     #[must_use]
     pub fn tip(&self) -> crate::LogPos {
@@ -291,8 +332,10 @@ impl Owner {
             Err(ReserveError::Refused(_)) => return Ok(()),
             Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
         }
+        fail::fail_point!("owner::prove::before");
         self.write_control(BlockKind::Control, &[], now)?;
         self.io.sync().map_err(|e| self.fault("syncing the journal", e))?;
+        fail::fail_point!("owner::prove::after");
         self.unproven = false;
         Ok(())
     }
@@ -322,30 +365,23 @@ impl Owner {
         let mut reused = 0;
         kept.clear();
         let mut row_number = self.state.next_row;
-        for part in order.chunks(TOUCHED) {
-            for (_, batch, row) in part {
-                if let Some((_, prepared)) = row_of(batches, *batch, *row) {
-                    self.state.window.touch(prepared.dedupe);
-                }
+        for (org, batch, row) in order.iter() {
+            let Some((count, prepared)) =
+                counts.get_mut(*batch as usize).zip(row_of(batches, *batch, *row).map(|(_, r)| r))
+            else {
+                continue;
+            };
+            let seen = self.state.window.examine(prepared.dedupe, prepared.content);
+            if seen == Seen::Duplicate {
+                count.1 += 1;
+                continue;
             }
-            for (org, batch, row) in part {
-                let Some((count, prepared)) =
-                    counts.get_mut(*batch as usize).zip(row_of(batches, *batch, *row).map(|(_, r)| r))
-                else {
-                    continue;
-                };
-                let seen = self.state.window.examine(prepared.dedupe, prepared.content);
-                if seen == Seen::Duplicate {
-                    count.1 += 1;
-                    continue;
-                }
-                count.0 += 1;
-                let again = seen == Seen::Reused;
-                reused += u64::from(again);
-                self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
-                row_number += 1;
-                kept.push(Kept { org: *org, batch: *batch, row: *row, len: prepared.len, reused: again });
-            }
+            count.0 += 1;
+            let again = seen == Seen::Reused;
+            reused += u64::from(again);
+            self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
+            row_number += 1;
+            kept.push(Kept { org: *org, batch: *batch, row: *row, len: prepared.len, reused: again });
         }
         (counts, reused)
     }
@@ -450,10 +486,12 @@ impl Owner {
                 return Err(self.fault("reserving space for the snapshot", io::Error::other(refusal)));
             }
         }
+        fail::fail_point!("owner::snapshot::before");
         for part in parts.chunks(snapshot::PART) {
             self.write_control(BlockKind::Snapshot, part, now)?;
         }
         self.write_control(BlockKind::SnapshotEnd, &end, now)?;
+        fail::fail_point!("owner::snapshot::after");
         self.io.publish().map_err(|e| self.fault("publishing a segment", e))
     }
 

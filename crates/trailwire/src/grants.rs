@@ -49,7 +49,8 @@ fn grant(producer: &config::Producer) -> anyhow::Result<Grant> {
         allowed(&producer.kinds),
         allowed(&producer.apps),
     );
-    allowed.with_context(|| format!("producer `{}`", producer.name))
+    let grant = allowed.with_context(|| format!("producer `{}`", producer.name))?;
+    Ok(grant.vouched_for_by(producer.asserted_by))
 }
 
 fn allowed<T: Clone + Eq + Hash>(selection: &Selection<T>) -> Allowed<T> {

@@ -31,7 +31,6 @@ use flow::log::{Log, LogBackend};
 use flow::orgs::{Directory, UnknownOrgs};
 use flow::partition::OwnerFault;
 use flow::segment::{SegmentIo, SegmentRead};
-use journal::vfs::OsVfs;
 use pipelines::{Grant, Keys, Plan};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -43,8 +42,6 @@ use crate::{grants, master_secret, operator_client, otlp};
 
 /// How long deliveries under way may take once the process was told to stop.
 const DRAIN: Duration = Duration::from_secs(15);
-/// Bytes that may wait at one partition's owner, at least.
-const INBOX_FLOOR: usize = 4 << 20;
 
 /// Why the daemon does not start.
 #[derive(Debug)]
@@ -121,8 +118,10 @@ impl Core {
         directory.configure(configuration.orgs.iter().map(|org| &org.id));
         let settings = LocalSettings {
             window: operator.dedupe_window as usize,
-            tail_bytes: usize::try_from(operator.memory.tail).unwrap_or(usize::MAX),
-            inbox_bytes: usize::try_from(operator.memory.ingest).unwrap_or(usize::MAX).max(INBOX_FLOOR),
+            tail_bytes: bytes(operator.memory.tail),
+            queued_bytes: bytes(operator.memory.ingest),
+            writer_bytes: bytes(operator.memory.writers),
+            group_bytes: bytes(status::groups_part(operator.memory.lanes)),
             threads: operator.threads.map_or(cores, usize::from),
         };
         let writers: Vec<Box<dyn SegmentIo>> =
@@ -148,7 +147,7 @@ impl Core {
         );
         lane_settings.starts_per_second =
             operator.delivery_starts_per_core.saturating_mul(u32::try_from(cores).unwrap_or(1));
-        lane_settings.memory = usize::try_from(operator.memory.in_flight).unwrap_or(usize::MAX);
+        lane_settings.memory = bytes(operator.memory.in_flight);
         let (engine, lanes) = Engine::new(
             Arc::clone(&backend),
             Arc::clone(&directory),
@@ -171,7 +170,7 @@ impl Core {
         );
         let intake =
             Intake::new(plan, Ingress::new(Log::new(backend)), quotas, Arc::clone(&tallies), clock.clone());
-        let budget = Arc::new(Budget::new(usize::try_from(operator.memory.ingest).unwrap_or(usize::MAX)));
+        let budget = Arc::new(Budget::new(bytes(operator.memory.ingest)));
         let source = Arc::new(status::Source::new(
             opened.log.to_string(),
             lanes.clone(),
@@ -181,6 +180,7 @@ impl Core {
             operator.memory,
             clock.clone(),
         ));
+        source.check_tables().await;
         Ok(Self {
             intake,
             budget,
@@ -323,6 +323,10 @@ impl Daemon {
     }
 }
 
+fn bytes(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 fn open_journal(
     folder: &std::path::Path,
     configuration: &Configuration,
@@ -335,7 +339,7 @@ fn open_journal(
         max_bytes: operator.buffer.max_bytes,
         ..journal::Settings::default()
     };
-    journal::open(Arc::new(OsVfs), folder, &settings).map_err(|error| {
+    journal::open(disk(), folder, &settings).map_err(|error| {
         let exit = match &error {
             journal::OpenError::Locked(_) => Exit::Locked,
             journal::OpenError::Damaged(_) => Exit::Damaged,
@@ -344,6 +348,14 @@ fn open_journal(
         StartFault { exit, error: error.into() }
     })
 }
+
+#[cfg(not(feature = "failpoints"))]
+fn disk() -> Arc<dyn journal::vfs::Vfs> {
+    Arc::new(journal::vfs::OsVfs)
+}
+
+#[cfg(feature = "failpoints")]
+use crate::failpoints::disk;
 
 async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartFault> {
     TcpListener::bind(address).await.map_err(|error| StartFault {

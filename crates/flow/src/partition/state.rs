@@ -199,7 +199,7 @@ impl State {
 }
 
 fn open_groups(settings: OwnerSettings) -> Groups {
-    Groups::new(groups::PER_PROCESS / usize::from(settings.partitions.max(1)))
+    Groups::new(settings.groups)
 }
 
 /// Stands for an organisation that the directory does not know, which cannot be: the number comes from it.

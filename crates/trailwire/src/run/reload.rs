@@ -64,6 +64,7 @@ impl Reloading {
             tracing::error!(%error, "the sinks were not applied");
             return;
         }
+        core.source.check_tables().await;
         tracing::info!(sinks = fresh.sinks.len(), broken = fresh.broken.len(), "configuration applied");
         self.current = fresh;
     }
