@@ -15,7 +15,7 @@ async fn collector(listener: TcpListener, status: &str) -> (String, Vec<u8>) {
     let (head, body) = loop {
         let at = bytes.windows(4).position(|four| four == b"\r\n\r\n");
         if let Some(at) = at {
-            let head = String::from_utf8_lossy(&bytes[..at]).to_ascii_lowercase();
+            let head = String::from_utf8_lossy(bytes.get(..at).expect("found there")).to_ascii_lowercase();
             let length =
                 head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
             if bytes.len() >= at + 4 + length.parse::<usize>().expect("a number") {
