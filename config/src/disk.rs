@@ -15,23 +15,42 @@ pub(crate) enum ReadText {
 
 /// Reads a file of text.
 pub(crate) fn read_text(path: &Path) -> Result<ReadText, String> {
+    match read(path)? {
+        Some(bytes) => text_of(bytes).map(ReadText::Text),
+        None => Ok(ReadText::Missing),
+    }
+}
+
+/// Reads a file that must be there.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let bytes = read(path)?.ok_or("there is no such file")?;
+    is_small(&bytes).map(|()| bytes)
+}
+
+/// At most one byte more than a file may have; `None` if there is none.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(ReadText::Missing),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("cannot be read: {}", reason(&error))),
     };
     let mut bytes = Vec::new();
-    if let Err(error) = file.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
-        return Err(format!("cannot be read: {}", reason(&error)));
+    match file.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) => Err(format!("cannot be read: {}", reason(&error))),
     }
-    text_of(bytes).map(ReadText::Text)
+}
+
+fn is_small(bytes: &[u8]) -> Result<(), String> {
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("is larger than {} MiB", MAX_BYTES >> 20));
+    }
+    Ok(())
 }
 
 /// Checks size and encoding.
 pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String, String> {
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("is larger than {} MiB", MAX_BYTES >> 20));
-    }
+    is_small(&bytes)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;

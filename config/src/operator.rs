@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use event::record::AssertedBy;
 use event::{Kind, OrgId};
 use ipnet::IpNet;
+use rustls_pki_types::CertificateDer;
 
 use crate::secret::SecretSource;
 use crate::selection::Selection;
@@ -16,6 +18,7 @@ mod compile;
 mod grants;
 mod producer;
 mod raw;
+mod trust;
 
 pub(crate) use compile::compile;
 pub(crate) use grants::Grants;
@@ -46,6 +49,8 @@ pub struct Operator {
     pub unknown_org: UnknownOrg,
     /// Addresses that sinks may reach although they are private.
     pub egress_allow: Vec<AllowedNet>,
+    /// Authorities to trust besides the public ones, DER. Each can be used as one.
+    pub egress_roots: Vec<CertificateDer<'static>>,
     /// What one organisation may send, unless its own file says otherwise.
     pub ingest_per_org: Quota,
     /// Event ids that are remembered, over all organisations.
@@ -88,6 +93,8 @@ pub struct Producer {
     pub kinds: Selection<Kind>,
     /// For which apps (by id or key) it may speak.
     pub apps: Selection<String>,
+    /// Who vouches for its events; records carry it.
+    pub asserted_by: AssertedBy,
 }
 
 /// How much of the journal is kept.

@@ -104,7 +104,7 @@ fn wrong_command_lines_end_with_2() {
     ] {
         let said = said(folder.path(), words);
         assert_eq!(said.code, 2, "{words:?}: {said:?}");
-        assert!(said.err.contains("Usage") && said.out.is_empty(), "{said:?}");
+        assert!(said.err.contains("--help") && said.out.is_empty(), "it says where to look: {said:?}");
     }
 }
 
@@ -245,7 +245,13 @@ async fn a_running_daemon_can_be_asked() {
         assert_eq!(daemon.page(path).status, 200);
     }
     let only_acme = daemon.page(&format!("/v1/status?org={}", ACME.1)).json();
-    assert_eq!(only_acme["sinks"].as_array().unwrap().len(), 2, "its own and the shared one");
+    let sinks = only_acme["sinks"].as_array().unwrap();
+    assert_eq!(sinks.len(), 2, "its own and the shared one");
+    let own = sinks.iter().find(|sink| sink["org"] == ACME.1).unwrap();
+    assert_eq!(own["delivered"], 7);
+    let shared = sinks.iter().find(|sink| sink["org"].is_null()).unwrap();
+    assert_eq!((&shared["state"], shared.get("delivered")), (&"live".into(), None));
+    assert!(!only_acme.to_string().contains(BOREALIS.1), "{only_acme}");
     assert_sound(&receiver);
     assert!(daemon.terminate().success());
 

@@ -9,6 +9,7 @@ use event::reject::{Code, Rejection};
 use flow::orgs::{OrgEntry, UnknownOrg};
 
 use crate::Grant;
+use crate::known_orgs::KnownOrgs;
 use crate::plan::{Input, Plan};
 use crate::redact::has_token_shape;
 
@@ -30,19 +31,6 @@ impl Refused {
     }
 }
 
-/// The organisation of the event before: often the same again.
-#[derive(Debug, Default)]
-pub(crate) struct LastOrg {
-    id: String,
-    found: Option<OrgEntry>,
-}
-
-impl LastOrg {
-    pub(crate) fn forget(&mut self) {
-        self.found = None;
-    }
-}
-
 impl Plan {
     /// Admits an event of `bytes` bytes, or tells why not.
     #[inline]
@@ -51,16 +39,16 @@ impl Plan {
         event: &RawEvent<'_>,
         bytes: usize,
         input: &mut Input<'_>,
-        last: &mut LastOrg,
+        known: &mut KnownOrgs,
         decoded: &mut Vec<u8>,
     ) -> Result<OrgEntry, Refused> {
         if !input.grant.allows_kind(event.kind) {
             return Err(Refused::new(Code::KindNotAllowed));
         }
         let org = event.org_id.decode(decoded);
-        let found = match last.found {
-            Some(found) if last.id.as_bytes() == org => found,
-            _ => self.find(org, input.grant, last)?,
+        let found = match known.find(org) {
+            Some(found) if found.allowed || input.grant.allows_all_orgs() => found.entry,
+            _ => self.find(org, input.grant, known)?,
         };
         if input.grant.limits_apps() {
             let (mut id, mut key) = (Vec::new(), Vec::new());
@@ -73,28 +61,24 @@ impl Plan {
         Ok(found)
     }
 
-    fn find(&self, org: &[u8], grant: &Grant, last: &mut LastOrg) -> Result<OrgEntry, Refused> {
+    #[inline(never)]
+    fn find(&self, org: &[u8], grant: &Grant, remembered: &mut KnownOrgs) -> Result<OrgEntry, Refused> {
         let bad = Refused::new(Code::BadOrg);
         let org = std::str::from_utf8(org).map_err(|_| bad)?;
         // What the directory has is a valid id.
-        let known = self.directory.find(org);
-        if known.is_none() && (!OrgId::is_valid(org) || has_token_shape(org.as_bytes())) {
+        let is_new = self.directory.find(org).is_none();
+        if is_new && (!OrgId::is_valid(org) || has_token_shape(org.as_bytes())) {
             return Err(bad);
         }
         if !grant.allows_org(org) {
             return Err(Refused::new(Code::OrgNotAllowed));
         }
-        let entry = match known {
-            Some(entry) => entry,
-            None => self.directory.resolve(org).map_err(|unknown| match unknown {
-                UnknownOrg::Invalid => bad,
-                UnknownOrg::Refused => Refused::new(Code::UnknownOrg),
-                UnknownOrg::TooMany => Refused::new(Code::TooManyOrgs),
-            })?,
-        };
-        last.id.clear();
-        last.id.push_str(org);
-        last.found = Some(entry);
+        let entry = self.directory.resolve(org).map_err(|unknown| match unknown {
+            UnknownOrg::Invalid => bad,
+            UnknownOrg::Refused => Refused::new(Code::UnknownOrg),
+            UnknownOrg::TooMany => Refused::new(Code::TooManyOrgs),
+        })?;
+        remembered.allow(org.as_bytes(), entry);
         Ok(entry)
     }
 }

@@ -12,6 +12,9 @@ use xxhash_rust::xxh3::xxh3_64_with_secret;
 /// Length of the secrets of the fast hash, as its authors use it.
 const SECRET_LEN: usize = 192;
 
+/// Room for an organisation and an event id of the usual lengths, such as two UUIDs.
+const USUAL_PIECE: usize = 128;
+
 /// The derived keys. Whoever knows them can look for known texts behind the hashes, so they are not shown.
 #[derive(Clone)]
 pub struct Keys {
@@ -55,7 +58,7 @@ impl Keys {
     pub(crate) fn dedupe(start: &DedupeState, org: &[u8], id: &[u8]) -> u128 {
         let mut state = *start;
         // One piece is hashed faster than three; the bytes are the same.
-        let mut piece = [0; 8 + event::ids::ORG_ID_MAX + event::raw::MAX_ID];
+        let mut piece = [0; USUAL_PIECE];
         let len = 8 + org.len() + id.len();
         if let Some(piece) = piece.get_mut(..len) {
             let (prefix, rest) = piece.split_at_mut(8);

@@ -13,10 +13,11 @@ mod admit;
 mod decoded;
 mod grant;
 mod keys;
+mod known_orgs;
 mod plan;
 pub mod redact;
 
-pub use decoded::{BodyFault, Decoded, MAX_LISTED};
+pub use decoded::{BodyFault, Decoded, MAX_TOLD};
 pub use grant::{Allowed, BadProducer, Grant};
 pub use keys::Keys;
 pub use plan::{Format, Input, MAX_BODY, MAX_EVENTS, Plan, Quota};

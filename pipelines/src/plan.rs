@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use event::Kind;
 use event::raw::{Problem, RawEvent, Reader};
-use event::record::{AssertedBy, Attribution, Origin, Tail, TimeMark};
+use event::record::{Attribution, Origin, Tail, TimeMark};
 use event::reject::Code;
 use flow::clock::UnixMillis;
 use flow::orgs::{Directory, OrgKey};
@@ -92,6 +92,7 @@ impl Plan {
     /// [`BodyFault`]: the whole body is refused and `sink` is empty.
     pub fn decode(&self, mut input: Input<'_>, sink: &mut Decoded) -> Result<(), BodyFault> {
         sink.reset(usize::from(self.directory.partitions()));
+        sink.known_orgs.begin(&self.directory);
         let decoded = if input.body.len() > MAX_BODY {
             Err(BodyFault::new(Code::BodyTooLarge))
         } else {
@@ -110,7 +111,7 @@ impl Plan {
         let (producer, received_at) = (input.grant.producer(), input.received_at);
         Moment {
             received_at,
-            origin: Origin::new(input.source, AssertedBy::Platform, producer, POLICY, received_at.0),
+            origin: Origin::new(input.source, input.grant.asserted_by(), producer, POLICY, received_at.0),
             dedupe: self.keys.dedupe_start(producer),
         }
     }
@@ -228,7 +229,7 @@ impl Plan {
         input: &mut Input<'_>,
         sink: &mut Decoded,
     ) {
-        let admitted = self.admit(event, bytes, input, &mut sink.last_org, &mut sink.work.decoded);
+        let admitted = self.admit(event, bytes, input, &mut sink.known_orgs, &mut sink.work.decoded);
         let found = match admitted {
             Ok(found) => found,
             Err(refused) => return sink.reject(refused.code, || refused.reject(line)),
@@ -273,8 +274,10 @@ impl Plan {
         let partitions = sink.parts.len();
         let Some(part) = sink.parts.get_mut(usize::from(found.partition.0)) else { return };
         if part.arena.capacity() == 0 {
-            // Room for an even share, so that the arena rarely moves.
-            part.arena.reserve(input.body.len() / partitions.max(1) * 5 / 4 + 4096);
+            // Room for an even share, so that arena and rows rarely move.
+            let share = input.body.len() / partitions.max(1) * 5 / 4;
+            part.arena.reserve(share + 4096);
+            part.rows.reserve(share / bytes.max(512) + 4);
         }
         let offset = part.arena.len();
         part.arena.reserve(bytes + event::record::MAX_GROWTH);

@@ -2,7 +2,10 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
+use rustls_pki_types::CertificateDer;
 
 use super::*;
 use crate::selection::Selection;
@@ -78,13 +81,14 @@ fn every_key_can_be_written_and_variables_win() {
          producers:\n  gw: {token: '${env:GW}', orgs: [a, b], kinds: [api_call], apps: [x]}\n\
          \x20 other: {token_sha256: ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, orgs: \"*\", kinds: \"*\"}\n\
          buffer: {max_age: 1h, max_bytes: 1GiB}\napps: {files: [apps.yaml]}\nunknown_org: refuse\n\
-         egress: {allow: [{cidr: 127.0.0.0/8, plaintext: true}, {cidr: 10.1.2.3}, {cidr: 'fd00::/8'}]}\n\
+         egress: {allow: [{cidr: 127.0.0.0/8, plaintext: true}, {cidr: 10.1.2.3}, {cidr: 'fd00::/8'}], ca_files: [ca.pem]}\n\
          limits: {ingest_per_org: {events: 1000/s, bytes: 1MB/s}}\ndedupe: {window: 5}\nthreads: 3\n\
          log: {format: json, level: 'info,journal=debug'}\ntelemetry: {otlp_endpoint: 'http://127.0.0.1:4318'}\n\
          delivery_starts_per_core: 10\njournal: {partitions: 2}\nmaster_secret: ${file:master}\n",
     )
     .with("admin", "admin-token-of-enough-length\n")
     .with("master", "m")
+    .with("ca.pem", &format!("Two of them.\n{}{}", pem(&ca()), pem(&ca())))
     .var("GW", "gateway-token-of-enough-length")
     .var("TRAILWIRE__BUFFER__MAX_AGE", "2h")
     .var("TRAILWIRE__MEMORY__TAIL", "128MiB")
@@ -104,6 +108,7 @@ fn every_key_can_be_written_and_variables_win() {
     assert!(!operator.producers[0].kinds.contains(&event::Kind::Lifecycle));
     assert!(operator.producers[1].orgs == Selection::All && operator.producers[1].apps == Selection::All);
     assert_eq!(operator.egress_allow.len(), 3);
+    assert_eq!(operator.egress_roots, [ca(), ca()]);
     assert_eq!(operator.egress_allow[1].cidr.to_string(), "10.1.2.3/32");
     assert_eq!(operator.ingest_per_org.events, Some(EventRate { events: 1000, per: Duration::from_secs(1) }));
     assert_eq!(
@@ -358,4 +363,38 @@ fn judge(kind: usize, bytes: Vec<u8>) -> bool {
     let kinds = [FileKind::Operator, FileKind::Org, FileKind::Sinks, FileKind::SharedSinks];
     let problems = check(kinds[kind], "f.yaml", bytes, Path::new("/nowhere"), &BTreeMap::new(), &[pipe()]);
     problems.iter().all(|problem| problem.place.source() == "f.yaml" && !problem.what.is_empty())
+}
+
+/// A certificate of an authority that nobody has the key of.
+fn ca() -> CertificateDer<'static> {
+    CertificateDer::from(include_bytes!("tests/ca.der").as_slice())
+}
+
+fn pem(der: &[u8]) -> String {
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64_STANDARD.encode(der))
+}
+
+#[test]
+fn a_file_of_authorities_that_cannot_be_used_is_an_error_at_its_place() {
+    let whole = pem(&ca());
+    let folder = Folder::new(
+        "version: 1\negress:\n  ca_files:\n  - missing.pem\n  - good.pem\n  - empty.pem\n  - cut.pem\n  - other.pem\n  - bad.pem\n",
+    )
+    .with("good.pem", &whole)
+    .with("empty.pem", "no certificate here\n")
+    .with("cut.pem", &format!("{whole}{}", whole.get(..200).unwrap()))
+    .with("other.pem", &pem(b"not a certificate"))
+    .with("bad.pem", "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n");
+    insta::assert_snapshot!(folder.refused());
+}
+
+#[test]
+fn a_window_of_ids_must_fit_into_its_memory() {
+    let folder = |window: &str, ids: &str| {
+        Folder::new(&format!("version: 1\ndedupe: {{window: {window}}}\nmemory: {{ids: {ids}}}\n"))
+    };
+    assert!(folder("2097152", "64MiB").load().is_ok());
+    let refused = folder("2097153", "64MiB").refused();
+    assert!(refused.starts_with("error: trailwire.yaml:2:18: dedupe.window: takes 65MiB"), "{refused}");
+    assert!(refused.contains("raise memory.ids to 65MiB, or remember at most 2097152 ids"), "{refused}");
 }

@@ -97,6 +97,17 @@ pub(crate) struct RawProducer {
     pub(crate) kinds: Option<RawSelection>,
     /// For which apps, by id or key, it may speak; all when left out.
     pub(crate) apps: Option<RawSelection>,
+    /// Who vouches for its events: the platform on which the calls were made (when left out), a proxy between app and
+    /// platform, or the app's vendor.
+    pub(crate) asserted_by: Option<RawAssertedBy>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RawAssertedBy {
+    Platform,
+    Proxy,
+    Vendor,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -135,6 +146,8 @@ pub(crate) struct RawGrant {
 pub(crate) struct RawEgress {
     /// Addresses that sinks may reach although they are private.
     pub(crate) allow: Vec<RawAllowedNet>,
+    /// Files with certificates (PEM) of authorities to trust besides the public ones.
+    pub(crate) ca_files: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use event::decimal;
 use event::ids::ORG_ID_MAX;
 use event::raw::MAX_ID as EVENT_ID_MAX;
 use flow::sink::{RowView, Rows};
@@ -92,14 +93,13 @@ impl Encoder {
         body.extend_from_slice(ORG_ID);
         // Its characters need no escaping.
         body.extend_from_slice(row.org.as_bytes());
-        let mut digits = itoa::Buffer::new();
         if let Some(seq) = row.seq {
             body.extend_from_slice(SEQ);
-            body.extend_from_slice(digits.format(seq.0).as_bytes());
+            decimal::push(seq.0, body);
             // An indexed field cannot be null: the first record after a sink was added, and a replayed one, have none.
             if let Some(Some(prev)) = row.prev_seq {
                 body.extend_from_slice(PREV_SEQ);
-                body.extend_from_slice(digits.format(prev.0).as_bytes());
+                decimal::push(prev.0, body);
             }
         } else {
             body.push(b'"');
@@ -127,7 +127,7 @@ fn push_time(millis: i64, body: &mut Vec<u8>) {
         body.push(b'-');
     }
     let (seconds, rest) = (millis.unsigned_abs() / 1000, millis.unsigned_abs() % 1000);
-    body.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
+    decimal::push(seconds, body);
     let digit = |n: u64| b'0' + u8::try_from(n % 10).unwrap_or(0);
     body.extend_from_slice(&[b'.', digit(rest / 100), digit(rest / 10), digit(rest)]);
 }
@@ -139,7 +139,8 @@ fn push_time(millis: i64, body: &mut Vec<u8>) {
 fn event_id(record: &[u8]) -> Option<&[u8]> {
     let mut rest = record.strip_prefix(b"{\"v\":1,\"seq\":")?;
     for _ in 0..3 {
-        rest = rest.get(memchr::memchr(b',', rest)? + 1..)?;
+        // A few digits, mostly: too short for a search to pay.
+        rest = rest.get(rest.iter().position(|byte| *byte == b',')? + 1..)?;
         if let Some(value) = rest.strip_prefix(b"\"id\":\"") {
             return string_end(value).and_then(|end| value.get(..end));
         }

@@ -8,6 +8,7 @@ mod parse;
 mod tests;
 mod words;
 
+use std::fmt;
 use std::time::Duration;
 
 use flow::sink::{Cause, Verdict};
@@ -17,7 +18,7 @@ use crate::settings::PartialAccept;
 pub use words::peer_words;
 
 /// An HTTP answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Answer<'a> {
     /// The status.
     pub status: u16,
@@ -30,7 +31,7 @@ pub struct Answer<'a> {
 }
 
 /// What was asked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Sent<'a> {
     /// Records in the batch.
     pub records: u64,
@@ -44,6 +45,32 @@ pub struct Sent<'a> {
     pub partial_accept: PartialAccept,
     /// The token, so that it can be taken out of the collector's words.
     pub token: &'a str,
+}
+
+/// Without the body: a collector may repeat the token in it.
+impl fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("retry_after", &self.retry_after)
+            .field("content_type", &self.content_type)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for Sent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records, bytes, gzip, channel_renewed, partial_accept, token: _ } = self;
+        f.debug_struct("Sent")
+            .field("records", records)
+            .field("bytes", bytes)
+            .field("gzip", gzip)
+            .field("channel_renewed", channel_renewed)
+            .field("partial_accept", partial_accept)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A change for the attempts that follow.
@@ -62,6 +89,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// For the sink.
     pub adjust: Option<Adjust>,
+    /// The collector took the batch and says that its queue is nearly full.
+    pub nearly_full: bool,
 }
 
 /// Splunk Cloud says code 6, number 0 for a body over its size limit; no limit seen is below this.
@@ -74,7 +103,11 @@ pub fn judge(answer: &Answer<'_>, sent: &Sent<'_>) -> Judgement {
     let case = Case { answer, sent, parsed: &parsed };
     let verdict = match (parsed.code, answer.status) {
         // Success needs both: the status and, when there is a code, the code.
-        (Some(0 | 24 | 25 | 200) | None, 200..=299) => return case.success().into(),
+        (Some(0 | 24 | 25 | 200) | None, 200..=299) => {
+            let verdict = case.success();
+            let nearly_full = verdict == Verdict::Accepted && matches!(parsed.code, Some(24 | 25));
+            return Judgement { nearly_full, ..verdict.into() };
+        }
         (Some(17), 200..=299) => case.blocked("set endpoint to the collector, not to its health check"),
         (Some(1 | 22), _) => {
             case.blocked("enable the token in Splunk (Settings, Data inputs, HTTP Event Collector)")
@@ -98,6 +131,7 @@ pub fn judge(answer: &Answer<'_>, sent: &Sent<'_>) -> Judgement {
             return Judgement {
                 verdict: case.retry("wait: it is sent again on a new channel"),
                 adjust: Some(Adjust::NewChannel),
+                nearly_full: false,
             };
         }
         (Some(11), 400..=499) => case.blocked("check that no proxy changes X-Splunk-Request-Channel"),
@@ -112,7 +146,7 @@ pub fn judge(answer: &Answer<'_>, sent: &Sent<'_>) -> Judgement {
 
 impl From<Verdict> for Judgement {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, adjust: None }
+        Self { verdict, adjust: None, nearly_full: false }
     }
 }
 
@@ -186,6 +220,7 @@ impl Case<'_> {
         Judgement {
             verdict: self.retry("set compression: none, since the collector does not read gzip"),
             adjust: Some(Adjust::NoCompression),
+            nearly_full: false,
         }
     }
 

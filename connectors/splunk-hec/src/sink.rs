@@ -19,7 +19,7 @@ use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 
 use crate::encode::{Encoder, Metadata};
-use crate::reply::{self, Adjust, Answer, Sent};
+use crate::reply::{self, Adjust, Answer, Judgement, Sent};
 use crate::settings::{Compression, Settings};
 use channel::Channel;
 use head::Kept;
@@ -71,10 +71,10 @@ impl HecSink {
         })
     }
 
-    async fn attempt(&self, delivery: &mut Delivery) -> Verdict {
+    async fn attempt(&self, delivery: &mut Delivery) -> Judgement {
         let head = match self.head(delivery.started()) {
             Ok(head) => head,
-            Err(cause) => return Verdict::Blocked(cause),
+            Err(cause) => return Verdict::Blocked(cause).into(),
         };
         let rows = delivery.rows();
         let mut body = Vec::with_capacity(self.room(rows.bytes(), rows.count()));
@@ -84,14 +84,14 @@ impl HecSink {
         let body = match head.gzip {
             true => match compressed(body).await {
                 Ok(body) => body,
-                Err(err) => return ours(format!("the body could not be compressed: {err}")),
+                Err(err) => return ours(format!("the body could not be compressed: {err}")).into(),
             },
             false => body,
         };
         let sending = self.endpoint.send_as(&head.request, Bytes::from(body), self.settings.request.timeout);
         let reply = match sending.await {
             Ok(reply) => reply,
-            Err(fault) => return of_fault(&fault),
+            Err(fault) => return of_fault(&fault).into(),
         };
         let content_type =
             reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -118,13 +118,13 @@ impl HecSink {
             }
             None => {
                 return match judgement.verdict {
-                    Verdict::Blocked(cause) => self.blocked(&head, cause),
-                    verdict => verdict,
+                    Verdict::Blocked(cause) => self.blocked(&head, cause).into(),
+                    _ => judgement,
                 };
             }
         }
         self.head.forget();
-        judgement.verdict
+        judgement
     }
 
     /// Room for a body; the envelope is mostly far smaller than its bound.
@@ -141,8 +141,9 @@ impl Sink for HecSink {
 
     fn deliver(self: Arc<Self>, mut delivery: Delivery) -> BoxFuture<'static, Attempt> {
         Box::pin(async move {
-            let verdict = self.attempt(&mut delivery).await;
-            Attempt::Settled(delivery.settle(verdict))
+            let judgement = self.attempt(&mut delivery).await;
+            let settled = delivery.settle(judgement.verdict);
+            Attempt::Settled(if judgement.nearly_full { settled.nearly_full() } else { settled })
         })
     }
 

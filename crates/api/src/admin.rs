@@ -69,11 +69,11 @@ impl Admin {
             }
             Endpoint::Status => {
                 let org = org_parameter(request.uri().query())?;
-                let mut status = self.signals.status().await;
-                if let Some(org) = org {
-                    status.keep_org(&org);
-                }
-                Ok(json(StatusCode::OK, &status))
+                let status = self.signals.status().await;
+                Ok(match org {
+                    Some(org) => json(StatusCode::OK, &status.of_org(&org)),
+                    None => json(StatusCode::OK, &status),
+                })
             }
             // The table of this listener does not hold it.
             Endpoint::Events => Err(Refusal::new(Code::NotFound, "events go to the ingest listener")),

@@ -1,5 +1,6 @@
 //! What the process tells of itself: the one source of numbers behind `/v1/status`, `/metrics` and OTLP.
 
+mod org;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -12,6 +13,8 @@ use flow::log::Scope;
 pub use flow::status::SinkState;
 use futures_util::future::BoxFuture;
 use serde::{Serialize, Serializer};
+
+pub use self::org::{OrgSink, OrgStatus, SharedSink};
 
 /// Gives the numbers of the journal, the memory and the sinks. The product implements it over `flow`.
 pub trait StatusSource: Send + Sync + 'static {
@@ -183,16 +186,17 @@ pub struct SinkStatus {
     pub last_error: Option<SinkError>,
     /// When the next attempt is due, while it backs off or is blocked.
     pub next_attempt: Option<Time>,
-    /// Whose records it gets.
+    /// Whose records it gets; `None` when that is not known any more.
     #[serde(skip)]
-    pub scope: Scope,
+    pub scope: Option<Scope>,
 }
 
 impl SinkStatus {
-    /// From what the delivery engine says of a sink with this scope.
+    /// From what the delivery engine says.
     #[must_use]
-    pub fn new(sink: flow::status::SinkStatus, scope: Scope) -> Self {
+    pub fn new(sink: flow::status::SinkStatus) -> Self {
         Self {
+            scope: sink.scope,
             org: sink.org.map(OrgText),
             name: sink.name,
             kind: sink.kind.to_owned(),
@@ -220,7 +224,6 @@ impl SinkStatus {
                 at: Some(Time(error.at)),
             }),
             next_attempt: sink.next_attempt.map(Time),
-            scope,
         }
     }
 
@@ -276,15 +279,5 @@ pub struct OrgText(pub OrgId);
 impl Serialize for OrgText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0.as_str())
-    }
-}
-
-impl Status {
-    /// Leaves only the sinks that get records of `org`, whoever owns them.
-    pub fn keep_org(&mut self, org: &OrgId) {
-        self.sinks.retain(|sink| match &sink.org {
-            Some(owner) => owner.0 == *org,
-            None => sink.scope.covers(org.as_str()),
-        });
     }
 }

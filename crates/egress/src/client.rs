@@ -130,7 +130,8 @@ impl Client {
         Ok(Endpoint { client: self.clone(), destination, host, share, pool })
     }
 
-    /// Closes connections that nobody used for a while. To be called every few seconds.
+    /// Closes connections that nobody used for a while, and gives the buffers of others back. To be called every few
+    /// seconds.
     pub fn sweep(&self) {
         let now = self.0.clock.now().instant;
         let pools: Vec<_> = self.0.endpoints.lock().iter().filter_map(Weak::upgrade).collect();
@@ -271,7 +272,7 @@ impl Endpoint {
     async fn exchange(&self, head: &Head, body: Bytes, progress: &mut Progress) -> Result<Received, Fault> {
         let _slot = self.share.slot().await;
         progress.slot = true;
-        if let Some(leased) = self.pool.take(self.now()) {
+        if let Some(leased) = self.kept().await {
             progress.sent = true;
             match self.run(leased, head.message(body.clone())).await {
                 Ok(received) => {
@@ -298,6 +299,16 @@ impl Endpoint {
         progress.sent = true;
         let leased = Leased { connection, opened: self.now() };
         self.run(leased, head.message(body)).await.map_err(|broken| broken.fault)
+    }
+
+    /// A kept connection that is open, as far as is known.
+    async fn kept(&self) -> Option<Leased> {
+        loop {
+            let (kept, opened) = self.pool.take(self.now())?;
+            if let Some(connection) = kept.open().await {
+                return Some(Leased { connection, opened });
+            }
+        }
     }
 
     async fn run(&self, mut leased: Leased, message: http::Request<Full<Bytes>>) -> Result<Received, Broken> {

@@ -2,7 +2,9 @@
 //!
 //! hyper gives a connection as two halves: a handle that sends requests and a future that does the I/O, meant for a
 //! task of its own. Here both are polled by the task of the exchange: no task switch on the way out and back.
-//! Between exchanges nobody polls the connection; whether the peer closed it meanwhile is looked up on reuse.
+//! Between exchanges nobody polls the connection; whether the peer closed it meanwhile is looked up on reuse. One that
+//! has not been used for a while is [packed](Connection::pack): hyper's buffers and queue take 26 KiB, the stream alone
+//! a hundredth of it.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -56,6 +58,16 @@ impl Connection {
             .await
             .map_err(|_| Fault::unsent(FaultKind::Connect(std::io::ErrorKind::Other)))?;
         Ok(Self { send, io: Box::pin(io), closed: false })
+    }
+
+    /// The stream alone, to be opened again for the next exchange; `None` if it is of no use any more.
+    pub(crate) fn pack(mut self) -> Option<Stream> {
+        if !self.is_open() {
+            return None;
+        }
+        let parts = Pin::into_inner(self.io).into_parts();
+        // A peer that speaks without having been asked is none that can be asked again.
+        parts.read_buf.is_empty().then(|| parts.io.into_inner())
     }
 
     /// Whether the connection can take a request: looks at the socket once, without waiting.

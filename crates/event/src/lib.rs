@@ -3,12 +3,14 @@
 //!
 //! This crate knows no I/O, no clock and no runtime: everything here is a pure function of its input.
 
+pub mod decimal;
 pub mod ids;
 pub mod kind;
 pub mod raw;
 pub mod record;
 pub mod reject;
 pub mod schema;
+pub mod secret;
 pub mod time;
 
 pub use ids::{BadOrgId, OrgId};

@@ -67,7 +67,7 @@ fn directory(orgs: usize) -> (Arc<Directory>, Vec<OrgId>) {
     let ids: Vec<OrgId> =
         (0..orgs).map(|n| OrgId::new(&format!("{n:08}-0000-4000-8000-000000000000")).unwrap()).collect();
     for id in &ids {
-        directory.declare(id);
+        directory.recall(id);
     }
     (directory, ids)
 }
@@ -97,7 +97,7 @@ fn batch(directory: &Directory, ids: &[OrgId], rows: u64, first: u64) -> Prepare
 }
 
 fn owner(directory: &Arc<Directory>, clock: &Clock) -> Owner {
-    let settings = OwnerSettings { window: 262_144, partitions: 8 };
+    let settings = OwnerSettings { window: 262_144, groups: 32_768 };
     let nowhere = Box::new(Nowhere { pos: 0 });
     Owner::open(PartitionId(0), nowhere, Arc::clone(directory), settings, clock.now()).unwrap()
 }

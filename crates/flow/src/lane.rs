@@ -17,8 +17,10 @@ mod gap;
 mod health;
 mod inbox;
 mod jobs;
+mod pace;
 mod ready;
 mod settle;
+mod size;
 mod start;
 mod table;
 #[cfg(test)]
@@ -33,6 +35,7 @@ use event::OrgId;
 pub use self::core::LaneCounters;
 pub use self::engine::{Engine, EngineStopped, Lanes};
 pub use self::inbox::{Inbox, LogObserver, Notify, inbox};
+pub use self::size::LaneMemory;
 use crate::clock::UnixMillis;
 use crate::lane_state::SinkId;
 use crate::log::Scope;
@@ -61,7 +64,7 @@ impl LaneSettings {
     pub fn new(journal_id: u128, cores: u32, seed: u64) -> Self {
         Self {
             journal_id,
-            starts_per_second: 2_600 * cores.max(1),
+            starts_per_second: 2_200 * cores.max(1),
             memory: 64 << 20,
             reads: 4,
             commit_every: Duration::from_millis(200),

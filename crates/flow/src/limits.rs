@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Instant;
 
 /// Starts are given out in steps of this: each wake-up of the engine then serves several.
-pub const STEP: Duration = Duration::from_millis(8);
+pub const STEP: Duration = Duration::from_millis(16);
 
 /// A delivery costs CPU whatever its size. When starts are scarce, batches grow by waiting: that is the only linger.
 ///

@@ -46,9 +46,42 @@ const SHELF: usize = 2 << 20;
 pub struct OwnerSettings {
     /// Rows in the duplicate window of this partition.
     pub window: usize,
-    /// Partitions of the process, which share the limit of open groups.
-    pub partitions: u16,
+    /// Open groups of this partition.
+    pub groups: usize,
 }
+
+impl OwnerSettings {
+    /// The share of one of `partitions` in a window of rows and in the memory of open groups of the whole process.
+    #[must_use]
+    pub fn share_of(partitions: u16, window: usize, group_bytes: usize) -> Self {
+        let partitions = usize::from(partitions.max(1));
+        let groups = (group_bytes / groups::COST).min(groups::PER_PROCESS);
+        Self { window: window / partitions, groups: groups / partitions }
+    }
+}
+
+/// Bytes that an owner's state takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnerMemory {
+    /// The duplicate window.
+    pub ids: usize,
+    /// Open groups.
+    pub groups: usize,
+    /// The last recorded state of each lane.
+    pub lanes: usize,
+}
+
+impl OwnerMemory {
+    /// Adds another owner's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.ids += other.ids;
+        self.groups += other.groups;
+        self.lanes += other.lanes;
+    }
+}
+
+/// The recorded state of a lane in memory: the state, its label and its list of beginnings, and the tree's room for it.
+const LANE_STATE: usize = size_of::<LaneState>() + size_of::<crate::lane_state::SinkId>() + 192;
 
 /// An error after which the process must stop.
 #[derive(Debug, thiserror::Error)]
@@ -194,6 +227,16 @@ impl Owner {
         }
     }
 
+    /// What its state takes. Cheap: asked after each commit.
+    #[must_use]
+    pub fn memory(&self) -> OwnerMemory {
+        OwnerMemory {
+            ids: self.state.window.memory(),
+            groups: self.state.groups.memory(),
+            lanes: self.state.lanes.len() * LANE_STATE,
+        }
+    }
+
     /// Where the next block goes.
     #[must_use]
     pub fn tip(&self) -> crate::LogPos {
@@ -289,8 +332,10 @@ impl Owner {
             Err(ReserveError::Refused(_)) => return Ok(()),
             Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
         }
+        fail::fail_point!("owner::prove::before");
         self.write_control(BlockKind::Control, &[], now)?;
         self.io.sync().map_err(|e| self.fault("syncing the journal", e))?;
+        fail::fail_point!("owner::prove::after");
         self.unproven = false;
         Ok(())
     }
@@ -441,10 +486,12 @@ impl Owner {
                 return Err(self.fault("reserving space for the snapshot", io::Error::other(refusal)));
             }
         }
+        fail::fail_point!("owner::snapshot::before");
         for part in parts.chunks(snapshot::PART) {
             self.write_control(BlockKind::Snapshot, part, now)?;
         }
         self.write_control(BlockKind::SnapshotEnd, &end, now)?;
+        fail::fail_point!("owner::snapshot::after");
         self.io.publish().map_err(|e| self.fault("publishing a segment", e))
     }
 

@@ -267,7 +267,7 @@ impl Delivery {
 
     /// Ends the delivery with a verdict.
     pub fn settle(self, verdict: Verdict) -> Settled {
-        Settled { verdict, ticket: self.ticket, rows: self.rows }
+        Settled { verdict, nearly_full: false, ticket: self.ticket, rows: self.rows }
     }
 }
 
@@ -277,6 +277,12 @@ impl Settled {
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
+
+    /// The far end took it and says that it is nearly full: the lane lowers the sink's concurrency for a while.
+    pub fn nearly_full(mut self) -> Self {
+        self.nearly_full = true;
+        self
+    }
 }
 
 /// A delivery that has its verdict. Only [`Delivery::settle`] makes it.
@@ -284,6 +290,7 @@ impl Settled {
 #[must_use = "hand it back to the lane: an ignored verdict counts as not delivered"]
 pub struct Settled {
     pub(crate) verdict: Verdict,
+    pub(crate) nearly_full: bool,
     pub(crate) ticket: Ticket,
     pub(crate) rows: Rows,
 }

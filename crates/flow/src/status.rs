@@ -59,6 +59,8 @@ pub struct SinkStatus {
     pub id: SinkId,
     /// The organisation that owns it; `None` for the operator's shared sinks.
     pub org: Option<OrgId>,
+    /// Whose records it gets; `None` when that is not known any more, as for a removed shared sink.
+    pub scope: Option<Scope>,
     /// Its name.
     pub name: String,
     /// Its type; empty for a removed sink.
@@ -97,6 +99,7 @@ impl SinkStatus {
         Self {
             id,
             org: None,
+            scope: None,
             name: String::new(),
             kind: "",
             state: SinkState::Live,

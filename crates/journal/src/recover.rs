@@ -162,6 +162,7 @@ impl Recoverer<'_> {
             }
             let pos = from.pos_of(seen.offset);
             let offset = header.offset_of(pos);
+            crate::failpoint::at("journal::recover::write::before")?;
             file.write_all_at(&bytes, offset)?;
             index.add(&seen.block, u32::try_from(offset).map_err(io::Error::other)?);
             what.copied_blocks += 1;

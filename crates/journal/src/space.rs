@@ -112,7 +112,9 @@ impl Space {
             return Ok(false);
         }
         let len = ballast.len.saturating_sub(bytes.max(STEP));
+        crate::failpoint::at("journal::ballast::release::before")?;
         ballast.file.truncate(len)?;
+        crate::failpoint::at("journal::ballast::release::after")?;
         ballast.len = len;
         if !self.short.swap(true, Ordering::Relaxed) {
             tracing::warn!("the disk is full: no events are taken until there is room; deliveries go on");
@@ -129,8 +131,12 @@ impl Space {
             if self.vfs.free_space(&self.dir)? < missing {
                 return Ok(false);
             }
+            crate::failpoint::at("journal::ballast::refill::before")?;
             match ballast.file.allocate(ballast.len, missing) {
-                Ok(()) => ballast.len = self.target,
+                Ok(()) => {
+                    crate::failpoint::at("journal::ballast::refill::after")?;
+                    ballast.len = self.target;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
                 Err(error) if is_full(&error) => {
                     ballast.file.truncate(ballast.len)?;

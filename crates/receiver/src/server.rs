@@ -85,6 +85,9 @@ async fn accept(listener: TcpListener, state: Arc<State>, mut stop: watch::Recei
     connections.shutdown().await;
 }
 
+/// The length of one chunk of a body without end.
+const FLOOD_CHUNK: usize = 16 << 10;
+
 /// What the connection does once hyper has let go of it.
 #[derive(Debug)]
 struct Takeover {
@@ -97,6 +100,7 @@ struct Takeover {
 enum End {
     Close,
     Hold,
+    Flood,
     Reset,
 }
 
@@ -137,6 +141,14 @@ async fn take_over(spare: io::Result<std::net::TcpStream>, order: Takeover, cloc
         End::Reset => stream.set_zero_linger(),
         // Until the client gives up.
         End::Hold => stream.readable().await,
+        End::Flood => {
+            let text = "{\"text\":\"";
+            stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).await?;
+            let chunk = format!("{FLOOD_CHUNK:x}\r\n{}\r\n", "x".repeat(FLOOD_CHUNK));
+            loop {
+                stream.write_all(chunk.as_bytes()).await?;
+            }
+        }
     }
 }
 
@@ -191,6 +203,11 @@ async fn answer(
         }
         Manner::ByteByByte(pace) => Takeover { bytes: wire(0), pace: Some(pace), end: End::Close },
         Manner::NeverEnds => Takeover { bytes: wire(1), pace: None, end: End::Hold },
+        Manner::Endless => {
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+            Takeover { bytes: head.into(), pace: None, end: End::Flood }
+        }
         Manner::Truncated => {
             let mut bytes = wire(0);
             bytes.truncate(bytes.len() - reply.body.len().div_ceil(2));

@@ -11,6 +11,10 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use config::SecretSource;
 
+/// The names of this module's fail points.
+pub const FAIL_POINTS: &[&str] =
+    &["key::write::before", "key::sync::before", "key::rename::before", "key::rename::after"];
+
 /// Bytes of the secret.
 pub const LEN: usize = 32;
 
@@ -67,13 +71,24 @@ fn make(path: &Path) -> anyhow::Result<[u8; LEN]> {
         .mode(0o600)
         .open(&fresh)
         .with_context(|| format!("creating {}", fresh.display()))?;
+    point("key::write::before");
     file.write_all(format!("{}\n", hex::encode(secret)).as_bytes())?;
+    point("key::sync::before");
     file.sync_all()?;
+    point("key::rename::before");
     fs::rename(&fresh, path).with_context(|| format!("creating {}", path.display()))?;
+    point("key::rename::after");
     if let Some(folder) = path.parent() {
         fs::File::open(folder)?.sync_all()?;
     }
     Ok(secret)
+}
+
+/// Where a crash test may let the process die.
+fn point(name: &'static str) {
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!(name);
+    let _ = name;
 }
 
 /// A text of any length from which keys are derived anyway; this only brings it to the length.

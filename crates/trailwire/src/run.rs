@@ -3,6 +3,8 @@
 //! The order of the start is part of what is promised: the journal is recovered and synced before any lane, answer or
 //! stamp uses it, and the beginnings of new sinks are durable before the first event is acknowledged.
 
+mod idle;
+mod outward;
 mod reload;
 mod status;
 
@@ -29,7 +31,6 @@ use flow::log::{Log, LogBackend};
 use flow::orgs::{Directory, UnknownOrgs};
 use flow::partition::OwnerFault;
 use flow::segment::{SegmentIo, SegmentRead};
-use journal::vfs::OsVfs;
 use pipelines::{Grant, Keys, Plan};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -41,8 +42,6 @@ use crate::{grants, master_secret, otlp};
 
 /// How long deliveries under way may take once the process was told to stop.
 const DRAIN: Duration = Duration::from_secs(15);
-/// Bytes that may wait at one partition's owner, at least.
-const INBOX_FLOOR: usize = 4 << 20;
 
 /// Why the daemon does not start.
 #[derive(Debug)]
@@ -85,6 +84,7 @@ pub struct Core {
     source: Arc<status::Source>,
     tallies: Arc<Tallies>,
     client: egress::Client,
+    _sweeping: idle::Sweeping,
     directory: Arc<Directory>,
     clock: Clock,
 }
@@ -113,13 +113,13 @@ impl Core {
             config::UnknownOrg::Refuse => UnknownOrgs::Refuse,
         };
         let directory = Directory::new(partitions, unknown);
-        for org in &configuration.orgs {
-            directory.declare(&org.id);
-        }
+        directory.configure(configuration.orgs.iter().map(|org| &org.id));
         let settings = LocalSettings {
             window: operator.dedupe_window as usize,
-            tail_bytes: usize::try_from(operator.memory.tail).unwrap_or(usize::MAX),
-            inbox_bytes: usize::try_from(operator.memory.ingest).unwrap_or(usize::MAX).max(INBOX_FLOOR),
+            tail_bytes: bytes(operator.memory.tail),
+            queued_bytes: bytes(operator.memory.ingest),
+            writer_bytes: bytes(operator.memory.writers),
+            group_bytes: bytes(status::groups_part(operator.memory.lanes)),
             threads: operator.threads.map_or(cores, usize::from),
         };
         let writers: Vec<Box<dyn SegmentIo>> =
@@ -145,7 +145,7 @@ impl Core {
         );
         lane_settings.starts_per_second =
             operator.delivery_starts_per_core.saturating_mul(u32::try_from(cores).unwrap_or(1));
-        lane_settings.memory = usize::try_from(operator.memory.in_flight).unwrap_or(usize::MAX);
+        lane_settings.memory = bytes(operator.memory.in_flight);
         let (engine, lanes) = Engine::new(
             Arc::clone(&backend),
             Arc::clone(&directory),
@@ -156,19 +156,19 @@ impl Core {
         );
         let engine = tokio::spawn(engine.run());
 
-        let client = egress_client(configuration, &clock)?;
+        let client = outward::client(operator, &clock)?;
         lanes.apply(sinks::specs(configuration, &client)).await.context("starting the sinks")?;
 
         let plan = Arc::new(Plan::new(Keys::derive(&secret), Arc::clone(&directory)));
         let tallies = Arc::new(Tallies::default());
         let quotas = Quotas::new(
             grants::quota(&operator.ingest_per_org),
-            configuration.orgs.iter().map(|org| (directory.declare(&org.id).key, grants::quota(&org.ingest))),
+            configuration.orgs.iter().map(|org| (directory.recall(&org.id).key, grants::quota(&org.ingest))),
             &clock,
         );
         let intake =
             Intake::new(plan, Ingress::new(Log::new(backend)), quotas, Arc::clone(&tallies), clock.clone());
-        let budget = Arc::new(Budget::new(usize::try_from(operator.memory.ingest).unwrap_or(usize::MAX)));
+        let budget = Arc::new(Budget::new(bytes(operator.memory.ingest)));
         let source = Arc::new(status::Source::new(
             opened.log.to_string(),
             lanes.clone(),
@@ -178,6 +178,7 @@ impl Core {
             operator.memory,
             clock.clone(),
         ));
+        source.check_tables().await;
         Ok(Self {
             intake,
             budget,
@@ -187,6 +188,7 @@ impl Core {
             grants: grants::all(operator)?,
             source,
             tallies,
+            _sweeping: idle::Sweeping::start(client.clone(), clock.clone()),
             client,
             directory,
             clock,
@@ -298,6 +300,10 @@ impl Daemon {
     }
 }
 
+fn bytes(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 fn open_journal(
     folder: &std::path::Path,
     configuration: &Configuration,
@@ -310,7 +316,7 @@ fn open_journal(
         max_bytes: operator.buffer.max_bytes,
         ..journal::Settings::default()
     };
-    journal::open(Arc::new(OsVfs), folder, &settings).map_err(|error| {
+    journal::open(disk(), folder, &settings).map_err(|error| {
         let exit = match &error {
             journal::OpenError::Locked(_) => Exit::Locked,
             journal::OpenError::Damaged(_) => Exit::Damaged,
@@ -320,16 +326,13 @@ fn open_journal(
     })
 }
 
-fn egress_client(configuration: &Configuration, clock: &Clock) -> anyhow::Result<egress::Client> {
-    let allow = configuration
-        .operator
-        .egress_allow
-        .iter()
-        .map(|allowed| egress::Allow { net: allowed.cidr, plaintext: allowed.plaintext })
-        .collect();
-    let policy = egress::Policy { allow, ..egress::Policy::default() };
-    egress::Client::new(policy, clock.clone()).context("preparing TLS")
+#[cfg(not(feature = "failpoints"))]
+fn disk() -> Arc<dyn journal::vfs::Vfs> {
+    Arc::new(journal::vfs::OsVfs)
 }
+
+#[cfg(feature = "failpoints")]
+use crate::failpoints::disk;
 
 async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartFault> {
     TcpListener::bind(address).await.map_err(|error| StartFault {

@@ -8,10 +8,12 @@ const MAX_PART: usize = 32;
 const MAX_AGENT: usize = 256;
 
 /// The user agents seen last. There are few of them, and each comes with many events.
-#[derive(Debug, Default)]
+///
+/// They are raw, so it has no `Debug`.
+#[derive(Default)]
 pub(super) struct Memo([Seen; 16]);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Seen {
     agent: Vec<u8>,
     redacted: Vec<u8>,
@@ -88,13 +90,47 @@ fn is_product_token(token: &[u8]) -> bool {
     is_product(product) && is_version(version)
 }
 
+/// Something that may stand in a product's name.
+const GOOD: u8 = 1;
+const DIGIT: u8 = 2;
+/// A letter that every shape of a token has one of.
+const SUSPECT: u8 = 4;
+
+/// What each byte is.
+#[allow(clippy::indexing_slicing, reason = "runs in the compiler, where a slip stops the build")]
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0u8;
+    loop {
+        let class = match byte {
+            b'J' | b'T' => GOOD | SUSPECT,
+            b'0'..=b'9' => GOOD | DIGIT,
+            b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'.' => GOOD,
+            _ => 0,
+        };
+        classes[byte as usize] = class;
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    classes
+};
+
 /// A letter, then letters, `-`, `_`, `.` and single digits.
 fn is_product(product: &[u8]) -> bool {
-    product.len() <= MAX_PART
-        && product.first().is_some_and(u8::is_ascii_alphabetic)
-        && product.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-        && !product.windows(2).any(|two| two.iter().all(u8::is_ascii_digit))
-        && !has_token_shape(product)
+    if product.len() > MAX_PART || !product.first().is_some_and(u8::is_ascii_alphabetic) {
+        return false;
+    }
+    let (mut all, mut any, mut two_digits, mut before) = (GOOD, 0, 0, 0);
+    for byte in product {
+        let class = CLASSES.get(usize::from(*byte)).copied().unwrap_or(0);
+        all &= class;
+        any |= class;
+        two_digits |= class & before & DIGIT;
+        before = class;
+    }
+    all == GOOD && two_digits == 0 && (any & SUSPECT == 0 || !has_token_shape(product))
 }
 
 /// `v`? numbers with dots between them, at most five of at most eight digits, and perhaps the mark of a

@@ -33,6 +33,8 @@ pub fn path(path: &[u8], out: &mut Vec<u8>) -> u32 {
         rest = behind;
         replaced += 1;
     }
+    // An empty segment is none, and nearly every path begins with one.
+    rest = rest.strip_prefix(b"/").unwrap_or(rest);
     // The segment before, if it was kept, for the version behind it.
     let mut before: &[u8] = b"";
     loop {
@@ -85,6 +87,10 @@ fn behind_authority(path: &[u8]) -> Option<&[u8]> {
 
 /// A segment that is no literal as it stands.
 fn unusual(segment: &[u8], start: usize, out: &mut Vec<u8>) -> u32 {
+    // Most are ids, which have nothing that could turn out to be a literal.
+    if !segment.iter().any(|byte| matches!(byte, b';' | b'%')) {
+        return plain_unusual(segment, start, out);
+    }
     // Matrix parameters belong to the segment, not to its name. An encoded semicolon is part of the name.
     let (name, parameters) = match segment.iter().position(|b| *b == b';') {
         Some(at) => (segment.get(..at).unwrap_or_default(), 1),
@@ -93,22 +99,27 @@ fn unusual(segment: &[u8], start: usize, out: &mut Vec<u8>) -> u32 {
     let mut buffer = [0; catalogue::MAX_NAME];
     // What is longer when decoded is no literal either.
     let decoded = percent_decode(name, &mut buffer).unwrap_or(b"*");
+    if !is_literal(decoded) {
+        return parameters + plain_unusual(decoded, start, out);
+    }
+    out.push(b'/');
+    out.extend_from_slice(decoded);
+    parameters
+}
+
+/// A decoded segment that is no literal.
+fn plain_unusual(decoded: &[u8], start: usize, out: &mut Vec<u8>) -> u32 {
     match decoded {
-        b"" | b"." => return parameters,
+        b"" | b"." => 0,
         b".." => {
             let last = out.iter().skip(start).rposition(|b| *b == b'/').unwrap_or(0);
             out.truncate(start + last);
-            return parameters;
+            0
         }
-        _ => {}
-    }
-    out.push(b'/');
-    if is_literal(decoded) {
-        out.extend_from_slice(decoded);
-        parameters
-    } else {
-        out.push(b'*');
-        parameters + 1
+        _ => {
+            out.extend_from_slice(b"/*");
+            1
+        }
     }
 }
 

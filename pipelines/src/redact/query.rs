@@ -13,27 +13,38 @@ const MAX_RAW: usize = 128;
 /// before the first if `out` has something already). Returns how many values or doubtful names were taken out.
 pub fn query(query: &[u8], out: &mut Vec<u8>) -> u32 {
     let mut replaced = 0;
-    // A fragment does not belong here.
-    let end = query.iter().position(|b| *b == b'#').unwrap_or(query.len());
-    replaced += u32::from(end < query.len());
-    for item in query.get(..end).unwrap_or_default().split(|b| *b == b'&') {
-        if item.is_empty() {
-            continue;
+    let (mut start, mut name_end) = (0, None);
+    for (at, byte) in query.iter().enumerate() {
+        match byte {
+            b'=' if name_end.is_none() => name_end = Some(at),
+            b'&' => {
+                replaced += item(query, start, name_end, at, out);
+                (start, name_end) = (at + 1, None);
+            }
+            // A fragment does not belong here.
+            b'#' => return replaced + item(query, start, name_end, at, out) + 1,
+            _ => {}
         }
-        let (name, value) = match item.iter().position(|b| *b == b'=') {
-            Some(at) => (item.get(..at).unwrap_or_default(), item.get(at + 1..)),
-            None => (item, None),
-        };
-        replaced += u32::from(value.is_some_and(|value| !value.is_empty()));
-        // A bare item may be a value that an unescaped `&` cut off, so there only a known name counts.
-        replaced += if is_known_parameter(name) {
+    }
+    replaced + item(query, start, name_end, query.len(), out)
+}
+
+/// The item from `start` to `end`, which has a value if there is an end of its name before that.
+#[inline]
+fn item(query: &[u8], start: usize, name_end: Option<usize>, end: usize, out: &mut Vec<u8>) -> u32 {
+    if start == end {
+        return 0;
+    }
+    let name = query.get(start..name_end.unwrap_or(end)).unwrap_or_default();
+    let has_value = name_end.is_some_and(|name_end| name_end + 1 < end);
+    // A bare item may be a value that an unescaped `&` cut off, so there only a known name counts.
+    u32::from(has_value)
+        + if is_known_parameter(name) {
             put(name, out);
             0
         } else {
-            unusual(name, value.is_some(), out)
-        };
-    }
-    replaced
+            unusual(name, name_end.is_some(), out)
+        }
 }
 
 /// A name that is not known as it stands. Decoded, it may turn out to hold more parameters.

@@ -34,6 +34,7 @@ fn word(judgement: &Judgement) -> String {
         }
         Verdict::PerRow { accepted_prefix, refused: None, .. } => format!("has {accepted_prefix}"),
     };
+    let verdict = if judgement.nearly_full { format!("{verdict}, nearly full") } else { verdict };
     match judgement.adjust {
         Some(adjust) => format!("{verdict}, {adjust:?}"),
         None => verdict,
@@ -86,8 +87,8 @@ rows! {
     code_21_invalid_token: (400, 21) => "blocked";
     code_22_token_disabled: (400, 22) => "blocked";
     code_23_shutting_down: (503, 23) => "retry";
-    code_24_queue_nearly_full_is_delivered: (200, 24) => "accepted";
-    code_25_channel_nearly_full_is_delivered: (200, 25) => "accepted";
+    code_24_queue_nearly_full_is_delivered: (200, 24) => "accepted, nearly full";
+    code_25_channel_nearly_full_is_delivered: (200, 25) => "accepted, nearly full";
     code_26_queue_full: (429, 26) => "retry";
     code_27_channel_full: (429, 27) => "retry";
     code_28_channel_missing_in_the_cloud: (400, 28) => "blocked";
@@ -347,4 +348,14 @@ mod properties {
             }
         }
     }
+}
+
+#[test]
+fn the_token_is_not_shown_for_debugging() {
+    let echo = format!("{{\"text\":\"{TOKEN}\",\"code\":4}}");
+    let (answer, sent) = (answer(403, &echo), sent());
+    let shown = format!("{answer:?} {sent:?} {:?}", judge(&answer, &sent));
+    let numbers = format!("{:?}", TOKEN.as_bytes());
+    assert!(!shown.contains(TOKEN) && !shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
+    assert!(shown.contains("403") && shown.contains("records: 10"), "{shown}");
 }

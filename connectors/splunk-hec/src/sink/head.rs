@@ -14,8 +14,9 @@ use parking_lot::Mutex;
 
 use super::HecSink;
 
-/// A token is looked up again after this time: a change of its file is then seen, and not before.
-const LOOKED_UP: Duration = Duration::from_secs(1);
+/// A token is looked up again after this time, or as soon as the collector refuses it: until then a change of its file
+/// is not seen. Every look is a walk through the file system, and thousands of sinks send several times a second.
+const LOOKED_UP: Duration = Duration::from_secs(5);
 
 const CHANNEL: HeaderName = HeaderName::from_static("x-splunk-request-channel");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -85,7 +86,7 @@ impl HecSink {
         })?;
         let gzip = !self.plain.load(Ordering::Relaxed);
         let (channel, channel_renewed) = self.channel.get();
-        let mut headers = HeaderMap::with_capacity(8);
+        let mut headers = HeaderMap::with_capacity(6);
         headers.insert(AUTHORIZATION, authorization);
         headers.insert(CHANNEL, channel.clone());
         headers.insert(CONTENT_TYPE, JSON);

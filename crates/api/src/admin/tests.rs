@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use flow::clock::Clock;
+use serde_json::Value;
 
 use super::*;
 use crate::metrics::Tallies;
@@ -57,10 +58,12 @@ async fn status_and_metrics_ask_for_the_token() {
 async fn status_has_a_filter_for_one_organisation() {
     let listening = open(given(), None).await;
     let all = get(&listening, "/v1/status", "").await.json();
-    assert_eq!(all["sinks"].as_array().unwrap().len(), 4);
+    assert_eq!(all["sinks"].as_array().unwrap().len(), 5);
     assert_eq!(all["sinks"][0]["last_error"]["remedy"], "check the token of this sink");
     let acme = get(&listening, "/v1/status?org=acme", "").await.json();
     assert_eq!(acme["sinks"].as_array().unwrap().len(), 2);
+    assert_eq!((&acme["sinks"][0]["stamped"], &acme["sinks"][1]["stamped"]), (&120.into(), &Value::Null));
+    assert!(acme.get("partitions").is_none() && acme.get("journal").is_none());
     for wrong in ["?org=", "?org=a%20b", "?organisation=acme", "?org"] {
         let reply = get(&listening, &format!("/v1/status{wrong}"), "").await;
         assert_eq!((reply.status, reply.code().as_str()), (400, "TW-2012"), "{wrong}");

@@ -138,6 +138,69 @@ async fn requests_of_one_endpoint_share_a_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_packed_is_used_again_and_one_that_was_closed_is_not() {
+    let (close, closing) = tokio::sync::oneshot::channel();
+    let (closed, is_closed) = tokio::sync::oneshot::channel();
+    let (speak, speaking) = tokio::sync::oneshot::channel();
+    let (spoken, has_spoken) = tokio::sync::oneshot::channel();
+    let first = script(|mut wire| async move {
+        for _ in 0..2 {
+            wire.request().await;
+            wire.say(OK).await;
+        }
+        closing.await.unwrap();
+        drop(wire.tcp);
+        closed.send(()).unwrap();
+    });
+    let second = script(|mut wire| async move {
+        wire.request().await;
+        wire.say(OK).await;
+        speaking.await.unwrap();
+        // Nobody asked for this one: the connection is of no use any more.
+        wire.say(OK).await;
+        spoken.send(()).unwrap();
+        wire.request().await;
+    });
+    let third = script(|mut wire| async move {
+        wire.request().await;
+        wire.say(OK).await;
+    });
+    let peer = peer(vec![first, second, third]).await;
+    let client = client(loopback(true));
+    let endpoint = to(&client, peer.address);
+    let later = |seconds| {
+        // The peer is on this thread too, so time stands still only here.
+        let client = client.clone();
+        async move {
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            client.sweep();
+            tokio::time::resume();
+        }
+    };
+    endpoint.send(post("1")).await.unwrap();
+    later(3).await;
+    endpoint.send(post("2")).await.unwrap();
+    assert_eq!(client.stats(), Stats { opened: 1, reused: 1, resent: 0, idle: 1 });
+    later(3).await;
+    close.send(()).unwrap();
+    is_closed.await.unwrap();
+    endpoint.send(post("3")).await.unwrap();
+    assert_eq!(
+        client.stats(),
+        Stats { opened: 2, reused: 1, resent: 0, idle: 1 },
+        "the closed one is not used"
+    );
+    later(3).await;
+    speak.send(()).unwrap();
+    has_spoken.await.unwrap();
+    endpoint.send(post("4")).await.unwrap();
+    assert_eq!(client.stats().opened, 3, "the one that spoke without being asked is not used");
+    later(50).await;
+    assert_eq!(client.stats().idle, 0);
+}
+
+#[tokio::test]
 async fn two_tenants_never_share_a_connection() {
     let serve = || {
         script(|mut wire: Wire| async move {

@@ -1,10 +1,10 @@
 //! The members of a raw event: which there are, of which type, and which are required.
 
 use super::scan::Scanner;
-use super::text::Text;
+use super::text::{ODD, SUSPECT, Text};
 use super::{
     Actor, App, AppEvent, AuditEvent, Client, Lifecycle, MAX_ID, Measured, Problem, RawEvent, Request,
-    Response, TextList, number,
+    Response, TextList, empty, number,
 };
 use crate::Kind;
 use crate::reject::Code;
@@ -73,7 +73,8 @@ const HEADERS: &str = "request.headers";
 impl<'a> Scanner<'a, '_> {
     /// Reads an event at this place, which becomes the place behind it.
     pub(super) fn event(&mut self, event: &mut RawEvent<'a>) -> Result<(), Box<Problem>> {
-        *event = RawEvent { source: self.source(), ..RawEvent::default() };
+        *event = empty::EVENT;
+        event.source = self.source();
         if self.next() != b'{' {
             // Broken JSON is told as such; anything else that is whole is "not an object".
             let at = self.at;
@@ -393,7 +394,18 @@ impl<'a> Scanner<'a, '_> {
         self.numeric("response.rate_limit_remaining", "it must be a whole number", number::signed)
     }
 
+    #[inline(always)]
     fn kind(&mut self, into: &mut Kind) -> Result<(), Box<Problem>> {
+        // What most events are.
+        if self.eat(b"\"api_call\"") {
+            *into = Kind::ApiCall;
+            return Ok(());
+        }
+        self.other_kind(into)
+    }
+
+    #[inline(never)]
+    fn other_kind(&mut self, into: &mut Kind) -> Result<(), Box<Problem>> {
         let mut name = Text::default();
         self.text("kind", &mut name)?;
         let decoded = name.decode(&mut self.scratch.decoded);
@@ -418,6 +430,13 @@ impl<'a> Scanner<'a, '_> {
     /// Reads the time; returns whether there is one.
     fn time(&mut self, event: &mut RawEvent<'a>) -> Result<bool, Box<Problem>> {
         let note = "it must be RFC 3339, or a whole number of milliseconds since 1970, years 0 to 9999";
+        // In the form in which records state it, which has no place for an escape: then it needs no scanning.
+        if let Some((text, ms)) = self.quoted().and_then(|text| Some((text, time::parse_canonical(text)?))) {
+            event.time_ms = ms;
+            event.time_text = Text::placed(text, ODD | SUSPECT, self.at + 1, self.opening);
+            self.at += text.len() + 2;
+            return Ok(true);
+        }
         let at = self.at;
         let wrong = || Box::new(Problem { code: Code::BadTime, at, member: "time", note });
         match self.next() {
@@ -428,7 +447,6 @@ impl<'a> Scanner<'a, '_> {
                 if text.is_empty() {
                     return Ok(false);
                 }
-                // An escaped text of this form is none: the form has no place for a backslash.
                 if let Some(ms) = time::parse_canonical(text.escaped_bytes()) {
                     event.time_ms = ms;
                     event.time_text = text;

@@ -9,9 +9,9 @@ use super::chunk::{Chunk, WIDTH};
 use super::text::{ESCAPED, ODD, SUSPECT, Text, hex4};
 use super::{MAX_DEPTH, MAX_MEMBERS, MAX_STRING, Problem, Scratch};
 use crate::reject::Code;
+use crate::time::CANONICAL_LEN;
 
-/// A place in JSON text.
-#[derive(Debug)]
+/// A place in JSON text. The text is raw, so it has no `Debug`.
 pub(crate) struct Scanner<'a, 's> {
     bytes: &'a [u8],
     pub(crate) at: usize,
@@ -102,6 +102,25 @@ impl<'a, 's> Scanner<'a, 's> {
         self.bytes
     }
 
+    /// Passes these bytes, if they are here.
+    #[inline(always)]
+    pub(crate) fn eat(&mut self, bytes: &'static [u8]) -> bool {
+        let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(bytes));
+        if found {
+            self.at += bytes.len();
+        }
+        found
+    }
+
+    /// What stands in the quotes here, if they are as far apart as a time in the records' form takes. It may be
+    /// anything.
+    #[inline(always)]
+    pub(crate) fn quoted(&self) -> Option<&'a [u8]> {
+        let (quote, rest) = self.bytes.get(self.at..)?.split_first()?;
+        let (text, behind) = rest.split_at_checked(CANONICAL_LEN)?;
+        (*quote == b'"' && behind.first() == Some(&b'"')).then_some(text)
+    }
+
     /// Passes a member's `name`, with quotes and colon, if it is here behind `lead`: the brace before the first
     /// member of an object, the comma before any other.
     #[inline(always)]
@@ -190,19 +209,43 @@ impl<'a, 's> Scanner<'a, 's> {
     #[inline(always)]
     pub(crate) fn string_into<const LOOK: bool>(&mut self, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
         let start = self.at + 1;
-        match self.plain_string::<LOOK>(start) {
+        let found = if LOOK { self.plain_string(start) } else { self.simple_string::<false>(start) };
+        match found {
             Some((end, marks)) => {
                 self.at = end + 1;
                 *into = Text::placed(self.slice(start, end), marks, start, self.opening);
                 Ok(())
             }
-            None => self.unusual_string(start, into),
+            None => self.unusual_string::<LOOK>(start, into),
+        }
+    }
+
+    /// The end of a string and its marks, if it is plain, and not at the end of the text. The quote behind it is then
+    /// the first byte that is not plain, so that one look at each byte is enough.
+    #[inline(always)]
+    fn plain_string(&self, start: usize) -> Option<(usize, u8)> {
+        let mut at = start;
+        let mut suspect = 0;
+        loop {
+            let chunk = self.chunk(at)?;
+            let odd = chunk.odd();
+            if odd == 0 {
+                suspect |= chunk.suspect();
+                at += WIDTH;
+                continue;
+            }
+            suspect |= chunk.suspect() & (odd ^ (odd - 1));
+            at += odd.trailing_zeros() as usize;
+            if self.bytes.get(at) != Some(&b'"') || at - start > MAX_STRING {
+                return None;
+            }
+            return Some((at, u8::from(suspect != 0) * SUSPECT));
         }
     }
 
     /// The end of a string and its marks, if it is ASCII without escapes, and not at the end of the text.
     #[inline(always)]
-    fn plain_string<const LOOK: bool>(&self, start: usize) -> Option<(usize, u8)> {
+    fn simple_string<const LOOK: bool>(&self, start: usize) -> Option<(usize, u8)> {
         let mut at = start;
         let (mut odd, mut suspect) = (0, 0);
         // Of the last chunk also what follows the string: then it is looked at once more.
@@ -240,7 +283,17 @@ impl<'a, 's> Scanner<'a, 's> {
 
     /// A string that has an escape or more than ASCII, is too long or broken, or lies at the end of the text.
     #[inline(never)]
-    fn unusual_string(&mut self, start: usize, into: &mut Text<'a>) -> Result<(), Box<Problem>> {
+    fn unusual_string<const LOOK: bool>(
+        &mut self,
+        start: usize,
+        into: &mut Text<'a>,
+    ) -> Result<(), Box<Problem>> {
+        if LOOK && let Some((end, marks)) = self.simple_string::<true>(start) {
+            // It has a character that is not plain, and nothing worse.
+            self.at = end + 1;
+            *into = Text::placed(self.slice(start, end), marks, start, self.opening);
+            return Ok(());
+        }
         let mut at = start;
         let (mut marks, mut not_ascii) = (0, false);
         loop {

@@ -1,6 +1,7 @@
 //! Writing members: what passes unchanged is copied from the raw event in stretches as long as possible.
 
 use super::hex16;
+use crate::decimal;
 use crate::raw::{Measured, Text, write_escaped};
 
 /// Writes a record's tail.
@@ -130,12 +131,28 @@ impl<'o, 's> Writer<'o, 's> {
     }
 
     #[inline(always)]
-    pub(super) fn number(&mut self, opening: &'static [u8], value: Option<impl itoa::Integer>) {
+    pub(super) fn number(&mut self, opening: &'static [u8], value: Option<u64>) {
         if let Some(value) = value {
             self.put_lead();
             self.out.extend_from_slice(opening);
-            self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+            decimal::push(value, self.out);
         }
+    }
+
+    #[inline(always)]
+    pub(super) fn signed(&mut self, opening: &'static [u8], value: Option<i64>) {
+        if let Some(value) = value {
+            self.put_lead();
+            self.out.extend_from_slice(opening);
+            decimal::push_signed(value, self.out);
+        }
+    }
+
+    /// A number that hardly ever stands in the source.
+    #[inline(always)]
+    pub(super) fn put_number(&mut self, value: u64) {
+        self.flush();
+        decimal::push(value, self.out);
     }
 
     /// A member whose value was left out but for its length.
@@ -143,7 +160,7 @@ impl<'o, 's> Writer<'o, 's> {
         self.put_lead();
         self.out.extend_from_slice(opening);
         self.out.extend_from_slice(b"{\"len\":");
-        self.out.extend_from_slice(itoa::Buffer::new().format(len).as_bytes());
+        decimal::push(len as u64, self.out);
         self.out.push(b'}');
     }
 

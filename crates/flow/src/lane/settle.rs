@@ -19,7 +19,7 @@ impl Core {
         fail::fail_point!("lane::settle::before");
         let ticket = settled.ticket.id;
         let verdict = settled.verdict.clone();
-        let records = settled.rows.count();
+        let (records, nearly_full) = (settled.rows.count(), settled.nearly_full);
         let Some(flight) = self.land(ticket) else {
             self.counters.refused_verdicts += 1;
             return;
@@ -44,7 +44,11 @@ impl Core {
             None => self.counters.refused_verdicts += 1,
         }
         if self.sink(flight.sink).is_some_and(|sink| sink.serial == flight.serial) {
+            let is_accepted = verdict == Verdict::Accepted;
             self.judge(&flight, verdict, records, now);
+            if is_accepted {
+                self.set_pace(&flight, nearly_full, now);
+            }
         }
         fail::fail_point!("lane::settle::after");
         self.after_attempt(&flight, ticket.lane.index, now);
@@ -73,6 +77,18 @@ impl Core {
                     None => self.fail(flight, None, cause, now),
                 }
             }
+        }
+    }
+
+    /// The far end took a delivery: may the sink have more of them at one time, or should it have fewer?
+    fn set_pace(&mut self, flight: &Flight, nearly_full: bool, now: Moment) {
+        let Some(sink) = self.sink_mut(flight.sink) else { return };
+        let concurrency = sink.spec.concurrency;
+        if nearly_full {
+            sink.pace.slow(concurrency, flight.started, now.instant);
+            tracing::debug!(sink = %sink.label, limit = sink.pace.limit(concurrency), "the far end is nearly full");
+        } else if sink.pace.ease(concurrency) {
+            self.wake_sink(flight.sink, now);
         }
     }
 

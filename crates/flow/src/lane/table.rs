@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cut::Stash;
+use super::pace::Pace;
 use super::{SinkSpec, Target};
 use crate::clock::{Instant, UnixMillis};
 use crate::lane_starts::Starts;
@@ -185,6 +186,7 @@ pub(super) struct SinkRow {
     /// A person has paused it while the process runs; a change of settings does not undo that.
     pub(super) paused: bool,
     pub(super) in_flight: u16,
+    pub(super) pace: Pace,
     /// Lanes that wait for one of its places.
     pub(super) waiting: VecDeque<u32>,
     /// Bytes in flight and read ahead.
@@ -240,6 +242,7 @@ impl SinkRow {
             health: Health::Live,
             paused: false,
             in_flight: 0,
+            pace: Pace::default(),
             waiting: VecDeque::new(),
             charged: 0,
             old: 0,
@@ -262,7 +265,7 @@ impl SinkRow {
             return Admission::No;
         }
         match self.health {
-            Health::Live if self.in_flight < self.spec.concurrency.max(1) => Admission::Yes,
+            Health::Live if self.in_flight < self.pace.limit(self.spec.concurrency) => Admission::Yes,
             Health::Live => Admission::Full,
             Health::BackingOff { until, probing, .. } | Health::Blocked { until, probing } => {
                 if probing || now < until { Admission::No } else { Admission::Yes }

@@ -32,6 +32,8 @@ pub(super) enum Act {
     Settle(Verdict),
     /// Settles after a while.
     Later(Duration, Verdict),
+    /// Accepts after a while, saying that the far end is nearly full.
+    NearlyFull(Duration),
     /// Drops the delivery.
     Drop,
     Panic,
@@ -134,11 +136,16 @@ impl Sink for Scripted {
             };
             self.seen.lock().push(seen.clone());
             let act = (self.script.lock())(&seen);
+            let is_full = matches!(act, Act::NearlyFull(_));
             let verdict = match act {
                 Act::Settle(verdict) => verdict,
                 Act::Later(wait, verdict) => {
                     self.clock.sleep_until(self.clock.now().instant + wait).await;
                     verdict
+                }
+                Act::NearlyFull(wait) => {
+                    self.clock.sleep_until(self.clock.now().instant + wait).await;
+                    Verdict::Accepted
                 }
                 Act::Drop => {
                     drop(delivery);
@@ -153,7 +160,8 @@ impl Sink for Scripted {
                 _ => 0,
             };
             self.accepted.lock().extend(seen.records.into_iter().take(taken));
-            Attempt::Settled(delivery.settle(verdict))
+            let settled = delivery.settle(verdict);
+            Attempt::Settled(if is_full { settled.nearly_full() } else { settled })
         })
     }
 

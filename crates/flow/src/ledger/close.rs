@@ -11,7 +11,7 @@ impl Ledger {
     /// # Errors
     /// [`VerdictRefused`]: nothing changed.
     pub fn close(&mut self, settled: Settled) -> Result<Option<Committable>, VerdictRefused> {
-        let Settled { verdict, mut ticket, rows } = settled;
+        let Settled { verdict, mut ticket, rows, .. } = settled;
         // It has its verdict: whether that is taken or not, nobody needs to hear of it again.
         ticket.home = None;
         let before = self.prefix();

@@ -108,6 +108,12 @@ impl SimVfs {
         self.0.lock().capacity = bytes;
     }
 
+    /// The bytes that all files together take.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.0.lock().used()
+    }
+
     /// Takes no direct writes from now on, or again with `None`.
     pub fn refuse_direct(&self, refusal: Option<DirectRefusal>) {
         self.0.lock().direct = refusal;

@@ -33,51 +33,45 @@ impl<'a> Scanner<'a, '_> {
     #[inline(always)]
     pub(crate) fn short_number(&mut self) -> Option<u64> {
         let rest = self.bytes.get(self.at..)?;
-        let mut number = 0u64;
-        for (count, byte) in rest.iter().take(11).enumerate() {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                // A leading zero stands alone, and the number must end here.
-                if count == 0
-                    || (count > 1 && rest.first() == Some(&b'0'))
-                    || matches!(byte, b'.' | b'e' | b'E')
-                {
-                    return None;
-                }
-                self.at += count;
-                return Some(number);
-            }
-            number = number * 10 + u64::from(digit);
+        let (number, count) = short_whole(rest)?;
+        if matches!(rest.get(count), Some(b'.' | b'e' | b'E')) {
+            return None;
         }
-        None
+        self.at += count;
+        Some(number)
     }
 
     /// A short number of milliseconds with at most three digits behind its point, as microseconds.
+    #[inline(always)]
     pub(crate) fn short_millis(&mut self) -> Option<u64> {
-        let start = self.at;
-        if let Some(millis) = self.short_number() {
-            return Some(millis * 1000);
+        let rest = self.bytes.get(self.at..)?;
+        let (whole, mut len) = short_whole(rest)?;
+        let mut micros = whole * 1000;
+        if rest.get(len) == Some(&b'.') {
+            let fraction = rest.get(len + 1..)?;
+            let mut worth = 100;
+            let mut digits = 0;
+            for byte in fraction {
+                let digit = byte.wrapping_sub(b'0');
+                if digit > 9 {
+                    break;
+                }
+                micros += u64::from(digit) * worth;
+                worth /= 10;
+                digits += 1;
+                if digits > 3 {
+                    return None;
+                }
+            }
+            if digits == 0 || digits == fraction.len() {
+                return None;
+            }
+            len += 1 + digits;
         }
-        let rest = self.bytes.get(start..)?;
-        let point = rest.iter().take(10).position(|b| !b.is_ascii_digit())?;
-        let (whole, fraction) = (rest.get(..point)?, rest.get(point + 1..)?);
-        if rest.get(point) != Some(&b'.')
-            || whole.is_empty()
-            || (whole.len() > 1 && whole.first() == Some(&b'0'))
-        {
+        if matches!(rest.get(len), Some(b'e' | b'E')) {
             return None;
         }
-        let mut micros = whole.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
-        let digits = fraction.iter().take(4).position(|b| !b.is_ascii_digit())?;
-        if digits == 0 || matches!(fraction.get(digits), Some(b'e' | b'E')) {
-            return None;
-        }
-        for place in 0..3 {
-            let digit =
-                fraction.get(place).filter(|_| place < digits).map_or(0, |digit| u64::from(digit - b'0'));
-            micros = micros * 10 + digit;
-        }
-        self.at = start + point + 1 + digits;
+        self.at += len;
         Some(micros)
     }
 
@@ -95,4 +89,21 @@ impl<'a> Scanner<'a, '_> {
         self.digits();
         Ok(())
     }
+}
+
+/// The digits at the beginning, if they are one to ten, the first of several is no zero and something follows: their
+/// number and how many there are.
+#[inline(always)]
+fn short_whole(text: &[u8]) -> Option<(u64, usize)> {
+    let mut number = 0u64;
+    for (count, byte) in text.iter().take(11).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            // A leading zero stands alone.
+            let good = count == 1 || (count > 1 && text.first() != Some(&b'0'));
+            return good.then_some((number, count));
+        }
+        number = number * 10 + u64::from(digit);
+    }
+    None
 }

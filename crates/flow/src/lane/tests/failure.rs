@@ -9,12 +9,16 @@ async fn a_receiver_that_is_down_for_six_hours_costs_nothing_and_gets_everything
     let well = Scripted::new(&machine.clock);
     machine.lanes.apply(vec![spec("acme", "soc", &sink), spec("other", "well", &well)]).await.unwrap();
     sink.does(|_| retry());
-    let mut most = 0;
+    let (mut most, mut most_at_first) = (0, 0);
     for minute in 0..360u32 {
         machine.put("acme", 5);
         machine.put("other", 1);
         machine.wait(Duration::from_secs(60)).await;
         most = most.max(machine.held().await);
+        assert!(machine.log.tail_bytes() <= 64 << 10, "the tail keeps to its bound whoever has not read it");
+        if minute == 60 {
+            most_at_first = most;
+        }
         if minute == 300 {
             let status = machine.status("soc").await;
             assert_eq!((status.state, status.pending), (SinkState::BackingOff, 5 * 301));
@@ -23,6 +27,7 @@ async fn a_receiver_that_is_down_for_six_hours_costs_nothing_and_gets_everything
         }
     }
     assert!(most <= 2_000, "a lane in backoff holds a range, not buffers: {most} bytes");
+    assert!(most <= most_at_first, "five more hours cost nothing: {most_at_first}, then {most} bytes");
     let attempts = sink.seen().len();
     assert!((70..=400).contains(&attempts), "{attempts} attempts in six hours");
     assert_eq!(well.seqs("other").len(), 360, "the other sink never noticed");
@@ -37,13 +42,18 @@ async fn a_receiver_that_is_down_for_six_hours_costs_nothing_and_gets_everything
 #[tokio::test(start_paused = true)]
 async fn a_wrong_token_blocks_and_the_sink_resumes_alone() {
     let machine = Machine::new();
-    let sink = Scripted::new(&machine.clock);
-    machine.lanes.apply(vec![spec("acme", "soc", &sink)]).await.unwrap();
+    let (sink, well) = (Scripted::new(&machine.clock), Scripted::new(&machine.clock));
+    machine.lanes.apply(vec![spec("acme", "soc", &sink), spec("other", "well", &well)]).await.unwrap();
     machine.put("acme", 3);
     machine.millis(300).await;
     sink.does(|_| Act::Settle(Verdict::Blocked(cause("the token is not accepted"))));
     machine.put("acme", 4);
-    machine.wait(Duration::from_secs(3_600)).await;
+    for _ in 0..60 {
+        machine.put("other", 1);
+        machine.wait(Duration::from_secs(60)).await;
+        assert!(machine.held().await <= 2_000, "a blocked sink holds nothing");
+    }
+    assert_eq!(well.seqs("other").len(), 60, "the other organisation's sink never noticed");
     let status = machine.status("soc").await;
     assert_eq!((status.state, status.pending), (SinkState::Blocked, 4));
     assert_eq!(status.last_error.unwrap().cause.what, "the token is not accepted");
@@ -210,4 +220,27 @@ async fn unusable_settings_block_and_keep_the_place() {
     machine.lanes.apply(vec![spec("acme", "soc", &sink)]).await.unwrap();
     machine.millis(10).await;
     assert_eq!(sink.seqs("acme"), [2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_far_end_that_is_nearly_full_gets_fewer_at_one_time_until_it_is_not() {
+    let machine = Machine::new();
+    let sink = Scripted::new(&machine.clock);
+    let second = Duration::from_secs(1);
+    sink.does(move |_| Act::NearlyFull(second));
+    let parallel = SinkSpec { concurrency: 8, lane_concurrency: 8, ..spec("acme", "soc", &sink) };
+    machine.lanes.apply(vec![parallel]).await.unwrap();
+    machine.put("acme", 10_000);
+    let mut at_one_time = Vec::new();
+    for round in 0..12 {
+        machine.millis(500).await;
+        at_one_time.push(machine.status("soc").await.in_flight);
+        if round == 3 {
+            sink.does(move |_| Act::Later(second, Verdict::Accepted));
+        }
+        machine.millis(500).await;
+    }
+    assert_eq!(at_one_time, [8, 4, 2, 1, 1, 2, 3, 4, 5, 6, 7, 8]);
+    machine.wait(Duration::from_secs(60)).await;
+    assert_eq!(machine.status("soc").await.counts.delivered, 10_000);
 }
