@@ -22,6 +22,12 @@ pub async fn run(args: RunArgs, environment: BTreeMap<String, String>) -> anyhow
         Ok(configuration) => configuration,
         Err(exit) => return Ok(exit),
     };
+    // Before anything starts: what cannot be used is no reason to stop a daemon that serves.
+    if let Some(producer) = args.producer.as_deref().filter(|_| args.stdin)
+        && let Err(exit) = super::check_producer(&configuration, producer, &args.config.config)
+    {
+        return Ok(exit);
+    }
     let log = &configuration.operator.log;
     let format = match log.format {
         LogFormat::Pretty => Format::Pretty,
