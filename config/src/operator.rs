@@ -14,6 +14,7 @@ use crate::selection::Selection;
 use crate::token::TokenHash;
 use crate::units::{ByteRate, EventRate};
 
+mod apps;
 mod compile;
 mod grants;
 mod producer;
@@ -85,8 +86,8 @@ pub struct Listen {
 pub struct Producer {
     /// Its name; records carry it.
     pub name: String,
-    /// SHA-256 of its token. Compare in constant time.
-    pub token: TokenHash,
+    /// SHA-256 of its token, and of the next one while one is being replaced. Compare in constant time.
+    pub tokens: Vec<TokenHash>,
     /// For which organisations it may speak.
     pub orgs: Selection<OrgId>,
     /// Which kinds it may send.

@@ -73,5 +73,20 @@ pub fn load(path: &Path, environment: &BTreeMap<String, String>) -> Result<Confi
     })
 }
 
+/// Whether there is a producer of this name, under whose rights a command reads; tells when there is none.
+///
+/// # Errors
+/// [`Exit::Configuration`] after that was printed.
+fn check_producer(configuration: &Configuration, name: &str, path: &Path) -> Result<(), Exit> {
+    let producers = &configuration.operator.producers;
+    if producers.iter().any(|producer| producer.name == name) {
+        return Ok(());
+    }
+    let known: Vec<&str> = producers.iter().map(|producer| producer.name.as_str()).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    eprintln!("error: there is no producer `{name}` in {}; there are: {known}", path.display());
+    Err(Exit::Configuration)
+}
+
 #[cfg(test)]
 mod tests;

@@ -37,7 +37,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cli::Exit;
-use crate::sinks::{self, Configuration};
+use crate::sinks::{Configuration, Made};
 use crate::{grants, master_secret, operator_client, otlp};
 
 /// How long deliveries under way may take once the process was told to stop.
@@ -79,6 +79,7 @@ pub struct Core {
     intake: Arc<Intake>,
     budget: Arc<Budget>,
     lanes: Lanes,
+    made: Made,
     log: Arc<LocalLog>,
     engine: JoinHandle<()>,
     grants: BTreeMap<String, Arc<Grant>>,
@@ -159,7 +160,8 @@ impl Core {
         let engine = tokio::spawn(engine.run());
 
         let client = outward::client(operator, &clock)?;
-        lanes.apply(sinks::specs(configuration, &client)).await.context("starting the sinks")?;
+        let mut made = Made::default();
+        lanes.apply(made.make(configuration, &client)).await.context("starting the sinks")?;
 
         let plan = Arc::new(Plan::new(Keys::derive(&secret), Arc::clone(&directory)));
         let tallies = Arc::new(Tallies::default());
@@ -185,6 +187,7 @@ impl Core {
             intake,
             budget,
             lanes,
+            made,
             log,
             engine,
             grants: grants::all(operator)?,
@@ -238,7 +241,7 @@ impl Daemon {
         let ingest = bind(operator.listen.ingest, "listen.ingest").await?;
         let admin = bind(operator.listen.admin, "listen.admin").await?;
         let (ingest_address, admin_address) = (address(&ingest)?, address(&admin)?);
-        let core = Core::start(&configuration).await?;
+        let mut core = Core::start(&configuration).await?;
         let producers = grants::producers(operator)?;
         if producers.is_empty() {
             tracing::warn!("no producer is configured: every request to /v1/events will be refused");
@@ -270,7 +273,8 @@ impl Daemon {
             None => None,
         };
         core.source.enter();
-        let reloading = reload::Reloading::new(path, environment, configuration, intake);
+        let reloading =
+            reload::Reloading::new(path, environment, configuration, std::mem::take(&mut core.made), intake);
         Ok(Self {
             ingest: ingest_address,
             admin: admin_address,

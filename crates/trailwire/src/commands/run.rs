@@ -23,6 +23,12 @@ pub fn run(args: RunArgs, environment: BTreeMap<String, String>) -> anyhow::Resu
         Ok(configuration) => configuration,
         Err(exit) => return Ok(exit),
     };
+    // Before anything starts: what cannot be used is no reason to stop a daemon that serves.
+    if let Some(producer) = args.producer.as_deref().filter(|_| args.stdin)
+        && let Err(exit) = super::check_producer(&configuration, producer, &args.config.config)
+    {
+        return Ok(exit);
+    }
     super::runtime(configuration.operator.threads)?.block_on(serve(args, environment, configuration))
 }
 

@@ -81,7 +81,7 @@ async fn an_idle_sink_sends_at_once_and_scarce_starts_make_batches_grow() {
     let settings = LaneSettings { starts_per_second: 20, ..LaneSettings::new(7, 1, 42) };
     let machine = Machine::with(8 << 20, settings);
     let sinks: Vec<_> = (0..10).map(|_| Scripted::new(&machine.clock)).collect();
-    let specs = sinks
+    let specs: Vec<_> = sinks
         .iter()
         .enumerate()
         .map(|(n, sink)| SinkSpec {

@@ -55,7 +55,8 @@ async fn an_answer_that_is_older_than_what_was_told_is_not_the_end() {
     let sink = Scripted::new(&steps.clock);
     let (reply, _applied) = tokio::sync::oneshot::channel();
     let now = steps.clock.now();
-    steps.core.apply(vec![SinkSpec { begin: Begin::Earliest, ..spec("acme", "soc", &sink) }], reply, now);
+    let sinks = vec![SinkSpec { begin: Begin::Earliest, ..spec("acme", "soc", &sink) }];
+    steps.core.apply(sinks.into(), reply, now);
     // As if its rows had left the tail: the lane has asked the journal.
     steps.core.queue_job(0, table::Job::Read { from: Row(0), max_bytes: 100 });
     assert!(steps.turn().is_empty());
