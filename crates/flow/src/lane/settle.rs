@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::core::{Core, Timer};
-use super::table::{Flight, Place};
+use super::table::{Admission, Flight, Place};
 use crate::clock::Moment;
 use crate::sink::{Attempt, Cause, Settled, TicketId, Unconfirmed, Verdict};
 
@@ -142,13 +142,22 @@ impl Core {
     /// The sink has a free place, and the lane perhaps more to send.
     fn after_attempt(&mut self, flight: &Flight, index: u32, now: Moment) {
         self.check_expired(index, now);
-        while let Some(next) = self.sink_mut(flight.sink).and_then(|sink| sink.waiting.pop_front()) {
-            if self.lane(next).is_some_and(|lane| lane.place == Place::Slot) {
+        self.call_next(Some(flight.sink), now);
+        self.offer(index, now);
+    }
+
+    /// If a place of the sink is free, the lane that has waited for one the longest is called. As long as lanes wait and
+    /// a place is free, one that was called has not had its turn yet: whoever ends such a turn without an attempt, or
+    /// takes the lane elsewhere before it, calls the next.
+    pub(super) fn call_next(&mut self, sink: Option<u32>, now: Moment) {
+        let Some(index) = sink else { return };
+        while let Some(row) = self.sink_mut(index).filter(|row| row.admission(now.instant) == Admission::Yes) {
+            let Some(next) = row.waiting.pop_front() else { return };
+            if self.lane(next).is_some_and(|lane| lane.place == Place::Slot && lane.sink == index) {
                 self.make_ready(next, false);
-                break;
+                return;
             }
         }
-        self.offer(index, now);
     }
 
     fn unconfirmed(&mut self, unconfirmed: Unconfirmed, now: Moment) {

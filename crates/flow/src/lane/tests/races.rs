@@ -6,23 +6,33 @@ use crate::log::{LogBackend, Slice};
 
 struct Steps {
     core: Core,
+    disk: MemorySegments,
     log: Arc<MemoryLog>,
     shared: Arc<inbox::Shared>,
     clock: Clock,
 }
 
 impl Steps {
-    /// A core over a log whose tail keeps nothing older than the last block.
     fn new() -> Self {
+        Self::with_segments(40)
+    }
+
+    /// A core over a log with segments of so many blocks.
+    fn with_segments(blocks: usize) -> Self {
         let clock = Clock::simulated(WALL);
         let directory = Directory::new(PARTITIONS, UnknownOrgs::Accept);
         let (notify, inbox) = inbox(PARTITIONS);
-        let disk = MemorySegments::new(PARTITIONS, 40);
+        let disk = MemorySegments::new(PARTITIONS, blocks);
         let (log, recovered) = MemoryLog::open(&disk, &directory, notify, &clock, 1 << 20).unwrap();
         let backend: Arc<dyn LogBackend> = Arc::<MemoryLog>::clone(&log);
         let settings = LaneSettings::new(7, 1, 1);
         let core = Core::new(backend, directory, settings, Arc::clone(&inbox.0), recovered, clock.now());
-        Self { core, log, shared: inbox.0, clock }
+        Self { core, disk, log, shared: inbox.0, clock }
+    }
+
+    fn apply(&mut self, specs: Vec<SinkSpec>) {
+        let (reply, _applied) = tokio::sync::oneshot::channel();
+        self.core.apply(specs, reply, self.clock.now());
     }
 
     fn take_marks(&mut self) {
@@ -32,18 +42,45 @@ impl Steps {
             .take_marks(&mut inbox::Marks::default(), |partition, marks| core.marked(partition, marks, now));
     }
 
+    /// Runs a turn and gives the deliveries that it starts.
+    fn deliveries(&mut self) -> Vec<Delivery> {
+        self.core.turn(self.clock.now());
+        let started = self.core.actions.drain(..).filter_map(|action| match action {
+            Action::Deliver(_, delivery) => Some(delivery),
+            _ => None,
+        });
+        started.collect()
+    }
+
     /// Runs a turn and gives the rows of the deliveries that it starts; they stay open.
     fn turn(&mut self) -> Vec<u64> {
-        self.core.turn(self.clock.now());
         let mut started = Vec::new();
-        for action in self.core.actions.drain(..) {
-            if let Action::Deliver(_, delivery) = action {
-                delivery.rows().for_each(|row| started.push(row.row.0));
-                // Dropping it would tell the core; this test only looks at what was cut.
-                std::mem::forget(delivery);
-            }
+        for delivery in self.deliveries() {
+            delivery.rows().for_each(|row| started.push(row.row.0));
+            // Dropping it would tell the core; this test only looks at what was cut.
+            std::mem::forget(delivery);
         }
         started
+    }
+
+    fn end(&mut self, delivery: Delivery, verdict: Verdict) {
+        let ended = Attempt::Settled(delivery.settle(verdict));
+        self.core.handle(Event::Ended(ended), self.clock.now());
+    }
+
+    /// Runs a turn and counts what it asks to be counted, if anything.
+    async fn measure(&mut self) -> bool {
+        self.core.turn(self.clock.now());
+        let mut any = false;
+        for action in std::mem::take(&mut self.core.actions) {
+            if let Action::Measure(lane, partition, scope, row) = action {
+                any = true;
+                let log: Arc<dyn LogBackend> = Arc::<MemoryLog>::clone(&self.log);
+                let counted = jobs::records_before(log, partition, scope, row).await;
+                self.core.handle(Event::Measured(lane, counted), self.clock.now());
+            }
+        }
+        any
     }
 }
 
@@ -53,9 +90,8 @@ impl Steps {
 async fn an_answer_that_is_older_than_what_was_told_is_not_the_end() {
     let mut steps = Steps::new();
     let sink = Scripted::new(&steps.clock);
-    let (reply, _applied) = tokio::sync::oneshot::channel();
     let now = steps.clock.now();
-    steps.core.apply(vec![SinkSpec { begin: Begin::Earliest, ..spec("acme", "soc", &sink) }], reply, now);
+    steps.apply(vec![SinkSpec { begin: Begin::Earliest, ..spec("acme", "soc", &sink) }]);
     // As if its rows had left the tail: the lane has asked the journal.
     steps.core.queue_job(0, table::Job::Read { from: Row(0), max_bytes: 100 });
     assert!(steps.turn().is_empty());
