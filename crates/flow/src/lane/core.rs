@@ -174,7 +174,8 @@ pub(crate) struct Core {
     pub(super) overdue: VecDeque<Standing>,
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, u32)>>,
     pub(super) troubled: VecDeque<u32>,
-    pub(super) jobs: VecDeque<u32>,
+    /// Lanes that wait for a job. A lane of a newer generation than its entry has given that job up.
+    pub(super) jobs: VecDeque<LaneId>,
     pub(super) running_jobs: usize,
     pub(super) timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     pub(super) budget: StartBudget,
@@ -376,10 +377,10 @@ impl Core {
 
     /// Sends a lane to the journal for something.
     pub(super) fn queue_job(&mut self, index: u32, job: Job) {
-        if let Some(lane) = self.lane_mut(index) {
+        if let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) {
             lane.job = Some(job);
             lane.place = Place::Job;
-            self.jobs.push_back(index);
+            self.jobs.push_back(lane.id());
         }
     }
 

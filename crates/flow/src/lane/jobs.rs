@@ -19,16 +19,16 @@ impl Core {
             if self.closing || self.running_jobs >= self.settings.reads.max(1) {
                 return;
             }
-            let Some(index) = self.jobs.pop_front() else { return };
-            let Some(lane) = self.lanes.get(index as usize).and_then(Option::as_ref) else { continue };
+            let Some(id) = self.jobs.pop_front() else { return };
+            let Some(lane) = self.lane(id.index).filter(|lane| lane.id() == id) else { continue };
             let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else { continue };
-            let (id, partition, scope) = (lane.id(), lane.partition, sink.spec.scope.clone());
+            let (partition, scope) = (lane.partition, sink.spec.scope.clone());
             let action = match lane.job.filter(|_| lane.place == Place::Job) {
                 None => continue,
                 Some(Job::Read { from, max_bytes }) => {
                     let room = self.memory.room(sink.troubled);
                     if room == 0 && !self.memory.is_idle(sink.troubled) {
-                        self.jobs.push_back(index);
+                        self.jobs.push_back(id);
                         continue;
                     }
                     let max_bytes = max_bytes.min(room.max(1));
@@ -44,9 +44,10 @@ impl Core {
     /// Ends a lane's job; gives it if the lane is still the same.
     fn job_done(&mut self, id: LaneId) -> Option<Job> {
         self.running_jobs = self.running_jobs.saturating_sub(1);
-        let lane = self.lane_of(id)?;
+        let lane = self.lane_of(id).filter(|lane| lane.place == Place::Job)?;
+        let job = lane.job.take()?;
         lane.place = Place::Idle;
-        lane.job.take()
+        Some(job)
     }
 
     pub(super) fn read_done(&mut self, id: LaneId, result: Result<Slice, ReadError>, now: Moment) {

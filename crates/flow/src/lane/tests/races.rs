@@ -103,3 +103,31 @@ async fn an_answer_that_is_older_than_what_was_told_is_not_the_end() {
     steps.take_marks();
     assert_eq!(steps.turn(), [0, 1, 2, 3, 4]);
 }
+
+/// A plan changes while the lane's read is still queued, and the lane asks again. It must not be read for twice: the
+/// second answer would take the lane from where it stands by then.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_was_queued_before_a_change_is_void() {
+    let mut steps = Steps::new();
+    let sink = Scripted::new(&steps.clock);
+    let soc = |plan_epoch| SinkSpec { plan_epoch, begin: Begin::Earliest, ..spec("acme", "soc", &sink) };
+    steps.apply(vec![soc(1)]);
+    let read = table::Job::Read { from: Row(0), max_bytes: 100 };
+    steps.core.queue_job(0, read);
+    steps.apply(vec![soc(2)]);
+    steps.core.queue_job(0, read);
+    let now = steps.clock.now();
+    steps.core.turn(now);
+    let asked = steps.core.actions.drain(..).filter_map(|action| match action {
+        Action::Read(lane, _) => Some(lane),
+        _ => None,
+    });
+    let asked = asked.collect::<Vec<_>>();
+    steps.log.put("acme", 2, 100).unwrap();
+    steps.take_marks();
+    for lane in &asked {
+        steps.core.handle(Event::Read(*lane, Ok(Slice::NotYet)), now);
+    }
+    assert_eq!(steps.turn(), [0, 1], "after {} answers", asked.len());
+    assert_eq!(asked.len(), 1);
+}
