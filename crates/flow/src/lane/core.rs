@@ -36,11 +36,21 @@ pub(crate) enum Event {
     /// Records were read from disk.
     Read(LaneId, Result<Slice, ReadError>),
     /// How many records of the lane's sink lie before the row that was asked about.
-    Measured(LaneId, Result<u64, AppendFault>),
+    Measured(LaneId, Result<Measured, AppendFault>),
     /// Lane states are durable, or not.
     Recorded(PartitionId, Result<(), AppendFault>),
     /// Where new lanes begin.
     Begun(u64, PartitionId, Vec<Begun>),
+}
+
+/// What a count of the records before a row found.
+#[derive(Debug)]
+pub(crate) enum Measured {
+    /// So many.
+    Records(u64),
+    /// Everything before this row has gone meanwhile, for this reason: how many records lay before the row that was
+    /// asked about is not known any more.
+    Gone(Row, GapReason),
 }
 
 /// Where one new lane begins.

@@ -131,3 +131,50 @@ async fn a_read_that_was_queued_before_a_change_is_void() {
     assert_eq!(steps.turn(), [0, 1], "after {} answers", asked.len());
     assert_eq!(asked.len(), 1);
 }
+
+/// Retention goes on between the question how many records a gap holds and the answer. What has gone meanwhile is not
+/// part of that gap: the attempt that holds it may still be taken.
+#[tokio::test(start_paused = true)]
+async fn what_expires_while_a_gap_is_counted_is_not_counted_twice() {
+    // Small segments, and a log that holds all of them in memory.
+    let mut steps = Steps::with_segments(20);
+    let (a, _, _) = neighbours();
+    let sink = Scripted::new(&steps.clock);
+    sink.shape.lock().max_events = 30;
+    let parallel = SinkSpec { concurrency: 2, lane_concurrency: 2, begin: Begin::Earliest, ..spec(&a, "soc", &sink) };
+    steps.apply(vec![parallel]);
+    for _ in 0..200 {
+        steps.log.put(&a, 1, 100).unwrap();
+    }
+    steps.take_marks();
+    let mut open = steps.deliveries();
+    assert_eq!(open.len(), 2);
+    let (second, first) = (open.pop().unwrap(), open.pop().unwrap());
+    steps.end(first, Verdict::Retry { after: Some(Duration::from_secs(600)), cause: cause("down") });
+
+    let partition = PartitionId(0);
+    let keep = |steps: &mut Steps, rows: std::ops::Range<u64>| {
+        for segments in (1..20).rev() {
+            steps.disk.keep_segments(0, Some(segments));
+            steps.log.maintain(partition).unwrap();
+            let oldest = steps.log.oldest(partition).0;
+            assert!(oldest.0 < rows.end, "{oldest}");
+            if rows.contains(&oldest.0) {
+                return oldest;
+            }
+        }
+        panic!("no segment begins there")
+    };
+    keep(&mut steps, 1..30);
+    steps.take_marks();
+    steps.core.turn(steps.clock.now());
+    // Counted only now.
+    let oldest = keep(&mut steps, 60..100);
+    steps.measure().await;
+    steps.end(second, Verdict::Accepted);
+    steps.take_marks();
+    while steps.measure().await {}
+    let lane = steps.core.lane(0).unwrap();
+    assert_eq!((lane.ledger.counts().delivered, lane.ledger.counts().expired), (30, oldest.0 - 30));
+    assert_eq!(lane.ledger.scan(), oldest);
+}
