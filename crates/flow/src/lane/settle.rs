@@ -57,22 +57,22 @@ impl Core {
     /// What the verdict says about the sink.
     fn judge(&mut self, flight: &Flight, verdict: Verdict, records: u64, now: Moment) {
         match verdict {
-            Verdict::Accepted => self.recover(flight.sink, now),
+            Verdict::Accepted => self.recover(flight, now),
             Verdict::Retry { after, cause } => self.fail(flight, after, cause, now),
-            Verdict::Blocked(cause) => self.block(flight.sink, cause, now),
+            Verdict::Blocked(cause) => self.block(flight, cause, now),
             // The halves are smaller: there is nothing to wait for.
-            Verdict::Split(cause) if records > 1 => self.note(flight.sink, cause, now),
-            Verdict::Split(cause) => self.block(flight.sink, refusal(cause), now),
+            Verdict::Split(cause) if records > 1 => self.note(flight, cause, now),
+            Verdict::Split(cause) => self.block(flight, refusal(cause), now),
             Verdict::PerRow { accepted_prefix, refused, cause } => {
                 let accepted = accepted_prefix.min(records);
                 match refused.filter(|refused| (accepted..records).contains(refused)) {
                     // What lies before the refused record goes first, and then the record alone.
-                    Some(refused) if refused > accepted => self.note(flight.sink, cause, now),
-                    Some(_) => self.block(flight.sink, refusal(cause), now),
-                    None if accepted == records => self.recover(flight.sink, now),
+                    Some(refused) if refused > accepted => self.note(flight, cause, now),
+                    Some(_) => self.block(flight, refusal(cause), now),
+                    None if accepted == records => self.recover(flight, now),
                     None if accepted > 0 => {
-                        self.recover(flight.sink, now);
-                        self.note(flight.sink, cause, now);
+                        self.recover(flight, now);
+                        self.note(flight, cause, now);
                     }
                     None => self.fail(flight, None, cause, now),
                 }
