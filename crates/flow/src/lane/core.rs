@@ -36,11 +36,21 @@ pub(crate) enum Event {
     /// Records were read from disk.
     Read(LaneId, Result<Slice, ReadError>),
     /// How many records of the lane's sink lie before the row that was asked about.
-    Measured(LaneId, Result<u64, AppendFault>),
+    Measured(LaneId, Result<Measured, AppendFault>),
     /// Lane states are durable, or not.
     Recorded(PartitionId, Result<(), AppendFault>),
     /// Where new lanes begin.
     Begun(u64, PartitionId, Vec<Begun>),
+}
+
+/// What a count of the records before a row found.
+#[derive(Debug)]
+pub(crate) enum Measured {
+    /// So many.
+    Records(u64),
+    /// Everything before this row has gone meanwhile, for this reason: how many records lay before the row that was
+    /// asked about is not known any more.
+    Gone(Row, GapReason),
 }
 
 /// Where one new lane begins.
@@ -174,7 +184,8 @@ pub(crate) struct Core {
     pub(super) overdue: VecDeque<Standing>,
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, u32)>>,
     pub(super) troubled: VecDeque<u32>,
-    pub(super) jobs: VecDeque<u32>,
+    /// Lanes that wait for a job. A lane of a newer generation than its entry has given that job up.
+    pub(super) jobs: VecDeque<LaneId>,
     pub(super) running_jobs: usize,
     pub(super) timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     pub(super) budget: StartBudget,
@@ -381,10 +392,10 @@ impl Core {
 
     /// Sends a lane to the journal for something.
     pub(super) fn queue_job(&mut self, index: u32, job: Job) {
-        if let Some(lane) = self.lane_mut(index) {
+        if let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) {
             lane.job = Some(job);
             lane.place = Place::Job;
-            self.jobs.push_back(index);
+            self.jobs.push_back(lane.id());
         }
     }
 
