@@ -382,8 +382,19 @@ fn a_file_of_authorities_that_cannot_be_used_is_an_error_at_its_place() {
     )
     .with("good.pem", &whole)
     .with("empty.pem", "no certificate here\n")
-    .with("cut.pem", &format!("{whole}{}", &whole[..200]))
+    .with("cut.pem", &format!("{whole}{}", whole.get(..200).unwrap()))
     .with("other.pem", &pem(b"not a certificate"))
     .with("bad.pem", "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n");
     insta::assert_snapshot!(folder.refused());
+}
+
+#[test]
+fn a_window_of_ids_must_fit_into_its_memory() {
+    let folder = |window: &str, ids: &str| {
+        Folder::new(&format!("version: 1\ndedupe: {{window: {window}}}\nmemory: {{ids: {ids}}}\n"))
+    };
+    assert!(folder("2097152", "64MiB").load().is_ok());
+    let refused = folder("2097153", "64MiB").refused();
+    assert!(refused.starts_with("error: trailwire.yaml:2:18: dedupe.window: takes 65MiB"), "{refused}");
+    assert!(refused.contains("raise memory.ids to 65MiB, or remember at most 2097152 ids"), "{refused}");
 }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use event::Kind;
+use event::record::AssertedBy;
 
 use super::Producer;
-use super::raw::RawProducer;
+use super::raw::{RawAssertedBy, RawProducer};
 use crate::problem::Severity;
 use crate::scope::Scope;
 use crate::selection::Selection;
@@ -41,7 +42,7 @@ pub(super) fn compile(scope: &mut Scope<'_>, raw: Vec<(String, RawProducer)>) ->
 }
 
 fn one(scope: &mut Scope<'_>, key: &str, name: String, raw: RawProducer) -> Option<Producer> {
-    let RawProducer { token, token_sha256, orgs, kinds, apps } = raw;
+    let RawProducer { token, token_sha256, orgs, kinds, apps, asserted_by } = raw;
     let token = match (token, token_sha256) {
         (Some(_), Some(_)) => {
             scope.error(&format!("{key}.token_sha256"), "only one of token and token_sha256 can be written");
@@ -61,7 +62,12 @@ fn one(scope: &mut Scope<'_>, key: &str, name: String, raw: RawProducer) -> Opti
     let kinds_key = format!("{key}.kinds");
     let kinds = scope.require(&kinds_key, kinds).and_then(|kinds| compile_kinds(scope, &kinds_key, kinds.0));
     let apps = apps.map_or(Selection::All, |apps| apps.0);
-    Some(Producer { name, token: token?, orgs: orgs?, kinds: kinds?, apps })
+    let asserted_by = match asserted_by {
+        None | Some(RawAssertedBy::Platform) => AssertedBy::Platform,
+        Some(RawAssertedBy::Proxy) => AssertedBy::Proxy,
+        Some(RawAssertedBy::Vendor) => AssertedBy::Vendor,
+    };
+    Some(Producer { name, token: token?, orgs: orgs?, kinds: kinds?, apps, asserted_by })
 }
 
 /// The hash of the token that `reference` names. The operator's secrets are read at the start.

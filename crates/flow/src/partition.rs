@@ -8,6 +8,7 @@
 
 mod groups;
 mod recency;
+mod size;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use event::OrgId;
 
+pub use self::size::{OwnerMemory, OwnerSettings};
 pub use self::snapshot::SnapshotFault;
 use self::state::{LANES, State};
 use self::window::Seen;
@@ -38,19 +40,8 @@ use crate::units::{PartitionId, Row, Seq};
 pub const BLOCK_TARGET: usize = 8 << 20;
 /// What a block may take beyond its rows or its body: its header and its padding.
 const FRAME: u64 = 2 * PAGE as u64;
-/// Rows whose places in the duplicate window are touched before the first of them is looked up.
-const TOUCHED: usize = 64;
 /// Memory of blocks that an owner keeps for its next ones.
 const SHELF: usize = 2 << 20;
-
-/// Sizes that an owner needs.
-#[derive(Debug, Clone, Copy)]
-pub struct OwnerSettings {
-    /// Rows in the duplicate window of this partition.
-    pub window: usize,
-    /// Partitions of the process, which share the limit of open groups.
-    pub partitions: u16,
-}
 
 /// An error after which the process must stop.
 #[derive(Debug, thiserror::Error)]
@@ -324,30 +315,23 @@ impl Owner {
         let mut reused = 0;
         kept.clear();
         let mut row_number = self.state.next_row;
-        for part in order.chunks(TOUCHED) {
-            for (_, batch, row) in part {
-                if let Some((_, prepared)) = row_of(batches, *batch, *row) {
-                    self.state.window.touch(prepared.dedupe);
-                }
+        for (org, batch, row) in order.iter() {
+            let Some((count, prepared)) =
+                counts.get_mut(*batch as usize).zip(row_of(batches, *batch, *row).map(|(_, r)| r))
+            else {
+                continue;
+            };
+            let seen = self.state.window.examine(prepared.dedupe, prepared.content);
+            if seen == Seen::Duplicate {
+                count.1 += 1;
+                continue;
             }
-            for (org, batch, row) in part {
-                let Some((count, prepared)) =
-                    counts.get_mut(*batch as usize).zip(row_of(batches, *batch, *row).map(|(_, r)| r))
-                else {
-                    continue;
-                };
-                let seen = self.state.window.examine(prepared.dedupe, prepared.content);
-                if seen == Seen::Duplicate {
-                    count.1 += 1;
-                    continue;
-                }
-                count.0 += 1;
-                let again = seen == Seen::Reused;
-                reused += u64::from(again);
-                self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
-                row_number += 1;
-                kept.push(Kept { org: *org, batch: *batch, row: *row, len: prepared.len, reused: again });
-            }
+            count.0 += 1;
+            let again = seen == Seen::Reused;
+            reused += u64::from(again);
+            self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
+            row_number += 1;
+            kept.push(Kept { org: *org, batch: *batch, row: *row, len: prepared.len, reused: again });
         }
         (counts, reused)
     }

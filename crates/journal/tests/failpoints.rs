@@ -23,6 +23,8 @@ fn settings() -> Settings {
         segment_bytes: 1 << 20,
         allocate_step: 1024,
         ballast_bytes: 4 << 10,
+        // Of the records of `live`, some blocks are large and some are not.
+        direct_from: 600,
         max_age: Duration::from_secs(60),
         ..Settings::default()
     }
@@ -38,9 +40,9 @@ fn live(vfs: &SimVfs, acknowledged: &mut u64) -> io::Result<()> {
     let mut owner = start(vfs)?;
     for round in 0..3 {
         owner.now = UnixMillis(NOW.0 + round * 100_000);
-        for _ in 0..4 {
-            owner.writer.reserve(2_000, false).map_err(io::Error::other)?;
-            let pad = vec![b'x'; 300];
+        for n in 0..4 {
+            owner.writer.reserve(10_000, false).map_err(io::Error::other)?;
+            let pad = vec![b'x'; if n % 2 == 0 { 300 } else { 800 }];
             owner.append(&[("acme", &pad), ("bolt", b"\"n\":1}")])?;
             stop_on(&mut owner, |owner| owner.sync())?;
             *acknowledged = owner.next_row;

@@ -38,12 +38,10 @@ use tokio::task::JoinHandle;
 
 use crate::cli::Exit;
 use crate::sinks::{self, Configuration};
-use crate::{grants, master_secret, otlp};
+use crate::{grants, master_secret, operator_client, otlp};
 
 /// How long deliveries under way may take once the process was told to stop.
 const DRAIN: Duration = Duration::from_secs(15);
-/// Bytes that may wait at one partition's owner, at least.
-const INBOX_FLOOR: usize = 4 << 20;
 
 /// Why the daemon does not start.
 #[derive(Debug)]
@@ -72,6 +70,7 @@ pub struct Daemon {
     listeners: Vec<JoinHandle<Drained>>,
     reloading: reload::Reloading,
     signals: Arc<Signals>,
+    exporting: Option<JoinHandle<()>>,
 }
 
 /// The daemon without its listeners: journal, owners, lanes and the way in.
@@ -105,6 +104,7 @@ impl Core {
             .with_context(|| format!("creating {}", operator.data_dir.display()))?;
         let is_old = folder.join("manifest.json").try_exists().context("looking at the journal")?;
         let secret = master_secret::load(&operator.data_dir, operator.master_secret.as_ref(), is_old)?;
+        master_secret::check(&operator.data_dir, &secret, is_old)?;
         let opened = open_journal(&folder, configuration)?;
         for (partition, recovery) in opened.recoveries.iter().enumerate() {
             tracing::debug!(partition, ?recovery, "recovered");
@@ -115,13 +115,13 @@ impl Core {
             config::UnknownOrg::Refuse => UnknownOrgs::Refuse,
         };
         let directory = Directory::new(partitions, unknown);
-        for org in &configuration.orgs {
-            directory.declare(&org.id);
-        }
+        directory.configure(configuration.orgs.iter().map(|org| &org.id));
         let settings = LocalSettings {
             window: operator.dedupe_window as usize,
-            tail_bytes: usize::try_from(operator.memory.tail).unwrap_or(usize::MAX),
-            inbox_bytes: usize::try_from(operator.memory.ingest).unwrap_or(usize::MAX).max(INBOX_FLOOR),
+            tail_bytes: bytes(operator.memory.tail),
+            queued_bytes: bytes(operator.memory.ingest),
+            writer_bytes: bytes(operator.memory.writers),
+            group_bytes: bytes(status::groups_part(operator.memory.lanes)),
             threads: operator.threads.map_or(cores, usize::from),
         };
         let writers: Vec<Box<dyn SegmentIo>> =
@@ -147,7 +147,7 @@ impl Core {
         );
         lane_settings.starts_per_second =
             operator.delivery_starts_per_core.saturating_mul(u32::try_from(cores).unwrap_or(1));
-        lane_settings.memory = usize::try_from(operator.memory.in_flight).unwrap_or(usize::MAX);
+        lane_settings.memory = bytes(operator.memory.in_flight);
         let (engine, lanes) = Engine::new(
             Arc::clone(&backend),
             Arc::clone(&directory),
@@ -165,12 +165,12 @@ impl Core {
         let tallies = Arc::new(Tallies::default());
         let quotas = Quotas::new(
             grants::quota(&operator.ingest_per_org),
-            configuration.orgs.iter().map(|org| (directory.declare(&org.id).key, grants::quota(&org.ingest))),
+            configuration.orgs.iter().map(|org| (directory.recall(&org.id).key, grants::quota(&org.ingest))),
             &clock,
         );
         let intake =
             Intake::new(plan, Ingress::new(Log::new(backend)), quotas, Arc::clone(&tallies), clock.clone());
-        let budget = Arc::new(Budget::new(usize::try_from(operator.memory.ingest).unwrap_or(usize::MAX)));
+        let budget = Arc::new(Budget::new(bytes(operator.memory.ingest)));
         let source = Arc::new(status::Source::new(
             opened.log.to_string(),
             lanes.clone(),
@@ -180,6 +180,7 @@ impl Core {
             operator.memory,
             clock.clone(),
         ));
+        source.check_tables().await;
         Ok(Self {
             intake,
             budget,
@@ -259,13 +260,27 @@ impl Daemon {
             )),
             tokio::spawn(serve(admin, pages, Limits::default(), core.clock.clone(), stopped.clone())),
         ];
-        if let Some(endpoint) = &operator.otlp_endpoint {
-            otlp::start(endpoint, &core.client, &signals, &core.clock, stopped)
-                .with_context(|| format!("exporting metrics to {endpoint}"))?;
-        }
+        let exporting = match &operator.otlp_endpoint {
+            Some(endpoint) => {
+                let client = operator_client::client(&operator.egress_roots, &core.clock)?;
+                let task = otlp::start(endpoint, &client, &signals, &core.clock, stopped)
+                    .with_context(|| format!("exporting metrics to {endpoint}"))?;
+                Some(task)
+            }
+            None => None,
+        };
         core.source.enter();
         let reloading = reload::Reloading::new(path, environment, configuration, intake);
-        Ok(Self { ingest: ingest_address, admin: admin_address, core, stop, listeners, reloading, signals })
+        Ok(Self {
+            ingest: ingest_address,
+            admin: admin_address,
+            core,
+            stop,
+            listeners,
+            reloading,
+            signals,
+            exporting,
+        })
     }
 
     /// Journal, lanes and the way in.
@@ -297,8 +312,19 @@ impl Daemon {
                 tracing::warn!(requests = drained.cut, "cut requests that took too long");
             }
         }
-        self.core.shut_down().await
+        let ended = self.core.shut_down().await;
+        // Bounded by the exporter's own time-out, and of less weight than the cursors.
+        if let Some(exporting) = self.exporting
+            && let Err(error) = exporting.await
+        {
+            tracing::warn!(%error, "the export of metrics ended badly");
+        }
+        ended
     }
+}
+
+fn bytes(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 fn open_journal(

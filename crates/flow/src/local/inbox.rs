@@ -1,12 +1,14 @@
-//! The queue of one owner, bounded in bytes.
+//! The queue of one owner. All of them together are bounded in bytes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use event::OrgId;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use super::allowance::Allowance;
 use crate::lane_state::LaneStates;
 use crate::log::{AppendFault, Position, Scope};
 use crate::prepared::Prepared;
@@ -39,19 +41,27 @@ pub(super) enum PushError {
 #[derive(Debug)]
 pub(super) struct Inbox {
     queue: Mutex<Queue>,
-    limit: usize,
+    allowance: Arc<Allowance>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     items: VecDeque<Item>,
+    /// Of what waits, and of what was taken and is not durable yet.
     bytes: usize,
     closed: bool,
 }
 
+/// What an owner has taken, and how much that is.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) items: Vec<Item>,
+    pub(super) bytes: usize,
+}
+
 impl Inbox {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { queue: Mutex::default(), limit }
+    pub(super) fn new(allowance: Arc<Allowance>) -> Self {
+        Self { queue: Mutex::default(), allowance }
     }
 
     pub(super) fn push(&self, item: Item) -> Result<(), PushError> {
@@ -60,7 +70,7 @@ impl Inbox {
         if queue.closed {
             return Err(PushError::Closed);
         }
-        if queue.bytes > 0 && queue.bytes + bytes > self.limit {
+        if bytes > 0 && !self.allowance.take(bytes) {
             return Err(PushError::Full);
         }
         queue.bytes += bytes;
@@ -68,19 +78,26 @@ impl Inbox {
         Ok(())
     }
 
-    /// Takes items of about `max_bytes`, at least one if there is any.
-    pub(super) fn take(&self, max_bytes: usize) -> Vec<Item> {
+    /// Takes items of about `max_bytes`, at least one if there is any. They count until they are [`Inbox::done`].
+    pub(super) fn take(&self, max_bytes: usize) -> Taken {
         let mut queue = self.queue.lock();
-        let (mut taken, mut count) = (0, 0);
+        let (mut bytes, mut count) = (0, 0);
         for item in &queue.items {
-            if count > 0 && taken + item.bytes() > max_bytes {
+            if count > 0 && bytes + item.bytes() > max_bytes {
                 break;
             }
-            taken += item.bytes();
+            bytes += item.bytes();
             count += 1;
         }
-        queue.bytes = queue.bytes.saturating_sub(taken);
-        queue.items.drain(..count).collect()
+        Taken { items: queue.items.drain(..count).collect(), bytes }
+    }
+
+    /// What was taken is durable, and its memory given back.
+    pub(super) fn done(&self, bytes: usize) {
+        let mut queue = self.queue.lock();
+        let bytes = bytes.min(queue.bytes);
+        queue.bytes -= bytes;
+        self.allowance.give_back(bytes);
     }
 
     pub(super) fn close(&self) {
@@ -91,7 +108,7 @@ impl Inbox {
     pub(super) fn abandon(&self) {
         let mut queue = self.queue.lock();
         queue.closed = true;
-        queue.bytes = 0;
+        self.allowance.give_back(std::mem::take(&mut queue.bytes));
         queue.items.clear();
     }
 
@@ -100,6 +117,7 @@ impl Inbox {
         queue.closed && queue.items.is_empty()
     }
 
+    /// Bytes that are not durable yet.
     pub(super) fn bytes(&self) -> usize {
         self.queue.lock().bytes
     }

@@ -35,10 +35,19 @@ struct Machine {
     seen: Arc<Seen>,
 }
 
+const QUEUED: usize = 64 << 10;
+
 fn machine(tail_bytes: usize) -> Machine {
     let disk = MemorySegments::new(4, 50);
     let directory = Directory::new(4, UnknownOrgs::Accept);
-    let settings = LocalSettings { window: 4096, tail_bytes, inbox_bytes: 1 << 20, threads: 2 };
+    let settings = LocalSettings {
+        window: 4096,
+        tail_bytes,
+        queued_bytes: QUEUED,
+        writer_bytes: 1 << 20,
+        group_bytes: 1 << 20,
+        threads: 2,
+    };
     let clock = Clock::system();
     let restored = Restored::open(disk.open(), Arc::clone(&directory), settings, &clock).unwrap();
     let seen = Arc::new(Seen::default());
@@ -136,4 +145,35 @@ async fn a_new_lane_learns_where_it_begins() {
     assert_eq!(row, Row(3));
     assert_eq!(seqs, [(OrgId::new("acme").unwrap(), Seq(3))]);
     machine.log.shut_down();
+}
+
+#[tokio::test]
+async fn what_waits_is_bounded_over_all_partitions_and_counts_until_it_is_durable() {
+    let machine = machine(1 << 20);
+    let parts: Vec<_> =
+        (0..64).map(|n| rows(&machine.directory, &format!("org-{n}"), n * 100..n * 100 + 50)).collect();
+    let bytes = parts[0].1.stored_bytes();
+    assert!(bytes * parts.len() > 2 * QUEUED);
+    let mut appends = Vec::new();
+    let mut busy = 0;
+    for (partition, rows) in parts {
+        appends.push(machine.log.append(partition, rows));
+        assert!(machine.log.memory().queued <= QUEUED);
+    }
+    for append in appends {
+        match append.await {
+            Ok(position) => assert_eq!(position.accepted, 50),
+            Err(fault) => {
+                assert!(matches!(fault, AppendFault::Busy(_)), "{fault}");
+                busy += 1;
+            }
+        }
+    }
+    assert!(busy < 64);
+    machine.log.shut_down();
+    let memory = machine.log.memory();
+    assert_eq!(memory.queued, 0, "everything is durable");
+    assert!(memory.writing <= 1 << 18, "only what is kept for the next blocks: {memory:?}");
+    assert!(memory.tail > 0 && memory.owners.ids > 0, "{memory:?}");
+    assert!((0..4).all(|n| machine.log.queued_bytes_of(PartitionId(n)) == 0));
 }

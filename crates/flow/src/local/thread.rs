@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::inbox::Item;
+use super::inbox::{Item, Taken};
 use super::{Observer, Shared};
 use crate::clock::{Clock, Instant};
 use crate::log::Position;
@@ -40,6 +40,9 @@ pub(super) fn spawn(
             .into_iter()
             .map(|owner| Driven { owner, last_write: now, next_maintenance: now + MAINTENANCE })
             .collect();
+        for driven in &driven {
+            shared.note(driven.owner.id(), driven.owner.memory());
+        }
         if let Err(fault) = drive(number, &mut driven, &shared, &clock, observer.as_ref()) {
             tracing::error!(%fault, "the journal failed");
             for owner in &driven {
@@ -71,10 +74,14 @@ fn drive(
         let (mut worked, mut open, mut nap) = (false, false, NAP);
         for driven in owners.iter_mut() {
             let Some(inbox) = shared.inboxes.get(usize::from(driven.owner.id().0)) else { continue };
-            let items = inbox.take(BLOCK_TARGET);
+            let Taken { items, bytes } = inbox.take(BLOCK_TARGET);
             if !items.is_empty() {
                 worked = true;
+                let writing = shared.writers.enter(bytes);
                 serve(driven, items, shared, clock, observer)?;
+                drop(writing);
+                inbox.done(bytes);
+                shared.note(driven.owner.id(), driven.owner.memory());
             }
             let now = clock.now();
             if driven.owner.is_unproven() {

@@ -20,6 +20,9 @@ const PER_ORG: u32 = 1_024;
 /// The most open groups of one process; each partition gets its share.
 pub(crate) const PER_PROCESS: usize = 262_144;
 
+/// Bytes that a group takes, at most: its slot, its place in the map, and its part of its organisation's list.
+pub(crate) const COST: usize = 120;
+
 /// An open group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Open {
@@ -165,6 +168,14 @@ impl Groups {
             .map(|slot| (slot.key.0, slot.key.1, &slot.open))
     }
 
+    /// Bytes that they take.
+    pub(crate) fn memory(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>()
+            + self.free.capacity() * size_of::<u32>()
+            + map_memory::<(Key, u32)>(self.at.capacity())
+            + map_memory::<(OrgKey, List)>(self.orgs.capacity())
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.at.len()
@@ -192,6 +203,11 @@ impl Groups {
         }
         self.free.push(at);
     }
+}
+
+/// A hash map's bytes: seven eighths of its buckets are its capacity, and each has a byte of its own.
+fn map_memory<T>(capacity: usize) -> usize {
+    capacity * 8 / 7 * (size_of::<T>() + 1)
 }
 
 /// Whether a call at `time_ms` comes too late for the group. A call with an older time joins it.

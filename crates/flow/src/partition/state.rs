@@ -161,7 +161,7 @@ impl State {
     fn apply_rows(&mut self, block: &Block) -> Result<(), SnapshotFault> {
         for run in block.runs() {
             let id = OrgId::new(run.org).map_err(|_| BadField("organisation"))?;
-            let key = self.directory.declare(&id).key;
+            let key = self.directory.recall(&id).key;
             let state = self.orgs.entry(key).or_insert(OrgState { id, next: 0, known_upto: Row(0) });
             state.next = run.first_seq.0 + u64::from(run.count);
             state.known_upto = Row(block.header().base_row.0 + u64::from(run.first + run.count));
@@ -183,7 +183,7 @@ impl State {
         self.groups = open_groups(self.settings);
         let mut keys = Vec::with_capacity(snapshot.orgs.len());
         for (id, next) in snapshot.orgs {
-            let key = self.directory.declare(&id).key;
+            let key = self.directory.recall(&id).key;
             keys.push(key);
             self.orgs.insert(key, OrgState { id, next: next.0, known_upto: snapshot.next_row });
         }
@@ -199,7 +199,7 @@ impl State {
 }
 
 fn open_groups(settings: OwnerSettings) -> Groups {
-    Groups::new(groups::PER_PROCESS / usize::from(settings.partitions.max(1)))
+    Groups::new(settings.groups)
 }
 
 /// Stands for an organisation that the directory does not know, which cannot be: the number comes from it.

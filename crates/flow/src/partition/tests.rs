@@ -17,7 +17,7 @@ fn now() -> Moment {
 }
 
 fn settings(window: usize) -> OwnerSettings {
-    OwnerSettings { window, partitions: 1 }
+    OwnerSettings { window, groups: 1 << 12 }
 }
 
 struct Bench {

@@ -52,7 +52,7 @@ impl MemoryLog {
         clock: &Clock,
         tail_bytes: usize,
     ) -> Result<(Arc<Self>, Recovered), crate::partition::OwnerFault> {
-        let settings = OwnerSettings { window: 1 << 12, partitions: directory.partitions() };
+        let settings = OwnerSettings { window: 1 << 12, groups: 1 << 12 };
         let mut owners = Vec::new();
         let mut lanes = Vec::new();
         let mut ends = Vec::new();
