@@ -61,7 +61,7 @@ pub struct Operator {
     pub delivery_starts_per_core: u32,
     /// Shape of a new journal.
     pub journal: Journal,
-    /// Threads that serve sockets; `None`: one per core.
+    /// Threads that serve sockets, and as many at most that write the journal; `None`: one per core.
     pub threads: Option<u16>,
     /// Our own log lines.
     pub log: Log,

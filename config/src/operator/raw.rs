@@ -54,7 +54,7 @@ pub(crate) struct RawOperator {
     pub(crate) delivery_starts_per_core: u32,
     /// The shape of a new journal.
     pub(crate) journal: RawJournal,
-    /// Threads that serve sockets: auto (one per core) or a number.
+    /// How many threads serve sockets, and how many at most write the journal: auto (one per core) or a number.
     #[schemars(with = "Threads")]
     pub(crate) threads: String,
     /// Our own log lines.

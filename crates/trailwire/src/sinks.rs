@@ -40,7 +40,7 @@ fn spec(sink: &SinkConfig<SinkSettings>, client: &egress::Client) -> SinkSpec {
         Selection::All => Scope::All,
         Selection::These(orgs) => Scope::Orgs(Arc::new(orgs.iter().cloned().collect::<BTreeSet<_>>())),
     };
-    let tenant = sink.owner.as_ref().map_or("*", |owner| owner.as_str());
+    let tenant = sink.owner.as_ref().map_or(egress::OPERATOR, |owner| owner.as_str());
     let SinkSettings::SplunkHec(settings) = &sink.settings;
     let target = match splunk_hec::HecSink::new(settings.clone(), client, tenant) {
         Ok(made) => Target::Ready(Arc::new(made)),

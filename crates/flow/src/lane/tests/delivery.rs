@@ -126,8 +126,9 @@ async fn max_delay_bounds_the_wait_for_a_start() {
     let seen = fast.seen();
     for pair in seen.windows(2) {
         let gap = pair[1].at.instant - pair[0].at.instant;
+        // The records come every 50 ms, and starts are given out in steps.
         assert!(
-            gap <= Duration::from_millis(260),
+            gap <= Duration::from_millis(250) + crate::limits::STEP,
             "{gap:?} between deliveries to a sink with max_delay 200 ms"
         );
     }
