@@ -18,7 +18,7 @@ use crate::seal::{refused, seal};
 use crate::segment_header::{HEADER_SPACE, SegmentHeader, Sort};
 use crate::settings::Entropy;
 use crate::shared::{Active, Shared, segment_name, segment_path};
-use crate::space::Space;
+use crate::space::{Space, Use};
 use crate::state::{Loss, PartitionState};
 use crate::vfs::{Access, FolderLock, VfsFile};
 
@@ -183,7 +183,7 @@ impl Writer {
         };
         let path = self.shared.dir.join(format!("{}.new", segment_name(header.base)));
         let file = self.space.make_room(|| self.shared.vfs.open(&path, Access::Create))?;
-        self.space.allocate(&*file, 0, HEADER_SPACE, true).map_err(refused)?;
+        self.space.allocate(&*file, 0, HEADER_SPACE, Use::Upkeep).map_err(refused)?;
         crate::failpoint::at("journal::begin::write::before")?;
         file.write_all_at(&header.encode(), 0)?;
         crate::failpoint::at("journal::begin::after")?;
@@ -250,13 +250,19 @@ impl Writer {
         }
         let generous = needed.max(open.allocated.saturating_add(self.allocate_step));
         let from = open.allocated;
-        let end = match self.space.allocate(&*open.file, from, generous, false) {
+        let end = match self.space.allocate(&*open.file, from, generous, Use::Events) {
             Ok(()) => generous,
             Err(ReserveError::Refused(_)) if ballast || generous > needed => {
                 self.space.allocate(&*open.file, from, needed, ballast)?;
                 needed
             }
             Err(error) => return Err(error),
+        let purpose = match (ballast, &open.unpublished) {
+            (false, _) => Use::Events,
+            (true, None) => Use::LaneState,
+            // A snapshot: without it there is no segment to go on with.
+            (true, Some(_)) => Use::Upkeep,
+        };
         };
         open.allocated = end;
         open.promised = promised;
