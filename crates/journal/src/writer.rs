@@ -45,6 +45,9 @@ pub struct Writer {
     pub(crate) _lock: Arc<FolderLock>,
 }
 
+/// A segment is full here whatever its snapshot takes: offsets are 32 bits wide.
+const MAX_WRITTEN: u64 = 3 << 30;
+
 /// The segment that is being written.
 #[derive(Debug)]
 pub(crate) struct Open {
@@ -57,6 +60,9 @@ pub(crate) struct Open {
     /// Its temporary name, until it is published.
     unpublished: Option<PathBuf>,
     snapshot_done: bool,
+    /// It is large enough from here on. Behind a snapshot at least half of a segment's size is for blocks: with one that is
+    /// as large as a segment every commit would begin another segment.
+    full_at: u64,
     /// Offsets in the file.
     written: u64,
     allocated: u64,
@@ -196,6 +202,7 @@ impl Writer {
             behind_large: false,
             unpublished: Some(path),
             snapshot_done: false,
+            full_at: self.segment_bytes,
             written: HEADER_SPACE,
             allocated: HEADER_SPACE,
             promised: 0,
@@ -224,8 +231,10 @@ impl Writer {
         vfs.sync_dir(dir)?;
         crate::failpoint::at("journal::publish::dir_sync::after")?;
         self.state.newest = Some(base.0);
-        self.state.newest_limit = self.segment_bytes.saturating_add(flow::block::MAX_BLOCK as u64);
-        // Losses that retention has passed are told as expired.
+        open.full_at = self.segment_bytes.max(open.written + self.segment_bytes / 2).min(MAX_WRITTEN);
+        self.state.newest_limit = open.full_at.saturating_add(flow::block::MAX_BLOCK as u64);
+        // Losses that retention has passed are told as expired. One right before the oldest segment is none of these: with
+        // the first segments set aside by a repair, it is all that says that they were not expired.
         let (row, pos) = self.shared.view.read().oldest_place();
         self.state.losses.retain(|loss| loss.end_row > row.0 || loss.to > pos.0);
         let state = &self.state;
@@ -388,7 +397,7 @@ impl SegmentIo for Writer {
     }
 
     fn is_full(&self) -> bool {
-        self.aged || self.open.as_ref().is_some_and(|open| open.written >= self.segment_bytes)
+        self.aged || self.open.as_ref().is_some_and(|open| open.written >= open.full_at)
     }
 
     fn roll(&mut self, next_row: Row) -> io::Result<()> {
