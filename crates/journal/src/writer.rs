@@ -236,7 +236,7 @@ impl Writer {
         // Losses that retention has passed are told as expired. One right before the oldest segment is none of these: with
         // the first segments set aside by a repair, it is all that says that they were not expired.
         let (row, pos) = self.shared.view.read().oldest_place();
-        self.state.losses.retain(|loss| loss.end_row > row.0 || loss.to > pos.0);
+        self.state.losses.retain(|loss| loss.end_row >= row.0 || loss.to >= pos.0);
         let state = &self.state;
         self.space.make_room(|| state.write(vfs, dir))?;
         crate::failpoint::at("journal::publish::after")?;
@@ -257,21 +257,21 @@ impl Writer {
             open.promised = promised;
             return Ok(());
         }
-        let generous = needed.max(open.allocated.saturating_add(self.allocate_step));
-        let from = open.allocated;
-        let end = match self.space.allocate(&*open.file, from, generous, Use::Events) {
-            Ok(()) => generous,
-            Err(ReserveError::Refused(_)) if ballast || generous > needed => {
-                self.space.allocate(&*open.file, from, needed, ballast)?;
-                needed
-            }
-            Err(error) => return Err(error),
         let purpose = match (ballast, &open.unpublished) {
             (false, _) => Use::Events,
             (true, None) => Use::LaneState,
             // A snapshot: without it there is no segment to go on with.
             (true, Some(_)) => Use::Upkeep,
         };
+        let generous = needed.max(open.allocated.saturating_add(self.allocate_step));
+        let from = open.allocated;
+        let end = match self.space.allocate(&*open.file, from, generous, Use::Events) {
+            Ok(()) => generous,
+            Err(ReserveError::Refused(_)) if ballast || generous > needed => {
+                self.space.allocate(&*open.file, from, needed, purpose)?;
+                needed
+            }
+            Err(error) => return Err(error),
         };
         open.allocated = end;
         open.promised = promised;
