@@ -9,7 +9,7 @@ use super::commit::answer;
 use super::core::{Action, Core, Event, LaneCounters};
 use super::inbox::{Inbox, Marks, Shared};
 use super::size::LaneMemory;
-use super::table::Health;
+use super::table::{Health, start};
 use super::{LaneSettings, SinkSpec, Target, begin, jobs};
 use crate::clock::{Clock, Instant, Moment, UnixMillis};
 use crate::lane_state::{LaneState, SinkId};
@@ -397,7 +397,7 @@ impl Core {
                 prefix: lane.ledger.prefix(),
                 is_counting: lane.ledger.has_unsettled_before(self.expired_before(lane.partition).0),
                 counts: *lane.ledger.counts(),
-                start: lane.starts.total(),
+                start: lane.start(),
                 gaps: lane.ledger.gaps().to_vec(),
             })
             .collect();
@@ -429,7 +429,9 @@ impl Core {
                 prefix: state.next_row,
                 is_counting: false,
                 counts: state.counts,
-                start: state.starts.iter().flatten().map(|(_, seq)| seq.0).sum(),
+                start: start(state.scope, state.start_row, || {
+                    state.starts.iter().flatten().map(|(_, seq)| seq.0).sum()
+                }),
                 gaps: state.gaps.clone(),
             });
         }
