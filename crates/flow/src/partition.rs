@@ -10,6 +10,7 @@ mod groups;
 mod recency;
 mod snapshot;
 mod state;
+mod steady;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -21,6 +22,7 @@ use event::OrgId;
 
 pub use self::snapshot::SnapshotFault;
 use self::state::{LANES, State};
+use self::steady::Steady;
 use self::window::Seen;
 use crate::block::{
     Block, BlockKind, Buffer, PAGE, Place, RowFacts, RowsBuilder, Shelf, control_len, padded_control_block,
@@ -149,6 +151,7 @@ impl std::fmt::Debug for Owner {
             .finish_non_exhaustive()
     }
 }
+    steady: Steady,
 
 /// Buffers that live as long as the owner.
 #[derive(Debug, Default)]
@@ -185,7 +188,7 @@ impl Owner {
         let mut io = io;
         let state = State::restore(id, io.as_mut(), directory, settings)?;
         let (scratch, shelf) = (Scratch::default(), Shelf::new(SHELF));
-        let mut owner = Self { id, io, state, unproven: false, scratch, shelf };
+        let mut owner = Self { id, io, state, unproven: false, steady: Steady::default(), scratch, shelf };
         owner.begin_segment(now)?;
         Ok(owner)
     }
@@ -348,7 +351,8 @@ impl Owner {
         if self.io.is_full() {
             self.begin_segment(now)?;
         }
-        self.io.expire(now.wall).map_err(|e| self.fault("removing an expired segment", e))
+        let trusted = self.steady.trusted(now);
+        self.io.expire(trusted).map_err(|e| self.fault("removing an expired segment", e))
     }
 
     /// Finds duplicates, in order of organisation and arrival, and fills `scratch.kept`. Returns accepted and
