@@ -100,6 +100,16 @@ pub enum OwnerFault {
         /// The system's words.
         error: io::Error,
     },
+    /// A bug.
+    #[error(
+        "owner thread {thread} panicked: {what}; nothing that waited was acknowledged, the process stops and recovers at the next start; this is a bug, please report it"
+    )]
+    Panicked {
+        /// Which owner thread.
+        thread: usize,
+        /// What the panic says.
+        what: String,
+    },
     /// The journal holds state that cannot be read.
     #[error("partition {partition}: {fault}; run `trailwire journal verify`")]
     State {
