@@ -33,7 +33,7 @@ use crate::lane_state::{LaneState, LaneStates};
 use crate::log::{AppendFault, Position, Scope};
 use crate::orgs::{Directory, OrgKey};
 use crate::prepared::{Prepared, PreparedRow};
-use crate::segment::{Expired, ReserveError, SegmentIo};
+use crate::segment::{Expired, Refusal, ReserveError, SegmentIo};
 use crate::units::{PartitionId, Row, Seq};
 
 /// The most that one block holds, in bytes of tails.
@@ -140,6 +140,8 @@ pub struct Committed<T> {
     pub answers: Vec<(T, Result<Position, AppendFault>)>,
     /// How many of the rows' ids came with other content than before.
     pub reused: u64,
+    /// Whether the lane states are durable.
+    pub recorded: Result<(), Refusal>,
 }
 
 /// The owner of one partition.
@@ -149,6 +151,7 @@ pub struct Owner {
     state: State,
     /// Whether some block with content lies above every watermark on disk.
     unproven: bool,
+    steady: Steady,
     scratch: Scratch,
     shelf: Arc<Shelf>,
 }
@@ -161,7 +164,6 @@ impl std::fmt::Debug for Owner {
             .finish_non_exhaustive()
     }
 }
-    steady: Steady,
 
 /// Buffers that live as long as the owner.
 #[derive(Debug, Default)]
@@ -287,13 +289,16 @@ impl Owner {
                 Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
             }
         }
-        let control = self.control_body(states);
+        let mut control = control_body(&states);
+        let mut recorded = Ok(());
         if !control.is_empty() {
             match self.io.reserve(control.len() as u64 + FRAME, true) {
-                Ok(()) => {}
+                Ok(()) => states.into_iter().flat_map(|s| s.0).for_each(|state| self.state.keep_lane(state)),
                 Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
+                // Nothing of it is written: the lanes send newer states later, and a restart repeats what is missing.
                 Err(ReserveError::Refused(refusal)) => {
-                    return Err(self.fault("reserving space for lane state", io::Error::other(refusal)));
+                    recorded = Err(refusal);
+                    control.clear();
                 }
             }
         }
@@ -328,7 +333,7 @@ impl Owner {
                 (batch.reply, refused.map_or(Ok(position), Err))
             })
             .collect();
-        Ok(Committed { block, orgs, answers, reused })
+        Ok(Committed { block, orgs, answers, reused, recorded })
     }
 
     /// Writes a control block that carries the watermark, so that everything before it is known to be durable.
@@ -454,21 +459,6 @@ impl Owner {
         (builder.finish_padded(&place, padding), run_orgs)
     }
 
-    fn control_body(&mut self, states: Vec<LaneStates>) -> Vec<u8> {
-        let mut body = Vec::new();
-        let mut lanes = Vec::new();
-        for states in states.into_iter().filter(|s| !s.0.is_empty()) {
-            lanes.clear();
-            states.encode(&mut lanes);
-            body.push(LANES);
-            put_bytes(&mut body, &lanes);
-            for state in states.0 {
-                self.state.keep_lane(state);
-            }
-        }
-        body
-    }
-
     fn write_control(&mut self, kind: BlockKind, body: &[u8], now: Moment) -> Result<(), OwnerFault> {
         let place = self.place(now);
         self.state.next_index += 1;
@@ -512,6 +502,18 @@ impl Owner {
     fn fault(&self, doing: &'static str, error: io::Error) -> OwnerFault {
         OwnerFault::Io { partition: self.id, doing, error }
     }
+}
+
+fn control_body(states: &[LaneStates]) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut lanes = Vec::new();
+    for states in states.iter().filter(|s| !s.0.is_empty()) {
+        lanes.clear();
+        states.encode(&mut lanes);
+        body.push(LANES);
+        put_bytes(&mut body, &lanes);
+    }
+    body
 }
 
 fn row_of<T>(batches: &[Queued<T>], batch: u32, row: u32) -> Option<(&Queued<T>, &PreparedRow)> {

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod failure;
+mod losses;
 mod races;
 mod restart;
 mod retention;

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::inbox::{Item, Taken};
 use super::{Observer, Shared};
 use crate::clock::{Clock, Instant};
-use crate::log::Position;
+use crate::log::{AppendFault, Position};
 use crate::partition::{BLOCK_TARGET, Owner, OwnerFault, Queued};
 
 /// After a sync without another write for this long, the watermark is written down.
@@ -157,7 +157,7 @@ fn serve(
         }
         let position = Position { end: owner.tip(), next_row: owner.next_row(), accepted: 0, duplicates: 0 };
         for reply in recorded {
-            answer(reply, position);
+            answer(reply, committed.recorded.map(|()| position).map_err(AppendFault::Refused));
         }
         maintain_if_full(driven, clock, observer)?;
     }
