@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::inbox::{Marks, Shared};
 use super::ready::{Ready, Standing};
 use super::table::{Admission, Flight, Job, Lane, Place, SinkRow};
-use super::{Begin, LaneSettings};
+use super::{Begin, LaneSettings, Unread};
 use crate::backoff::Jitter;
 use crate::clock::{Instant, Moment};
 use crate::lane_starts::Starts;
@@ -36,11 +36,21 @@ pub(crate) enum Event {
     /// Records were read from disk.
     Read(LaneId, Result<Slice, ReadError>),
     /// How many records of the lane's sink lie before the row that was asked about.
-    Measured(LaneId, Result<u64, AppendFault>),
+    Measured(LaneId, Result<Measured, AppendFault>),
     /// Lane states are durable, or not.
     Recorded(PartitionId, Result<(), AppendFault>),
     /// Where new lanes begin.
     Begun(u64, PartitionId, Vec<Begun>),
+}
+
+/// What a count of the records before a row found.
+#[derive(Debug)]
+pub(crate) enum Measured {
+    /// So many.
+    Records(u64),
+    /// Everything before this row has gone meanwhile, for this reason: how many records lay before the row that was
+    /// asked about is not known any more.
+    Gone(Row, GapReason),
 }
 
 /// Where one new lane begins.
@@ -176,13 +186,18 @@ pub(crate) struct Core {
     pub(super) overdue: VecDeque<Standing>,
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, u32)>>,
     pub(super) troubled: VecDeque<u32>,
-    pub(super) jobs: VecDeque<u32>,
+    /// Lanes that wait for a job. A lane of a newer generation than its entry has given that job up.
+    pub(super) jobs: VecDeque<LaneId>,
     pub(super) running_jobs: usize,
     pub(super) timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     pub(super) budget: StartBudget,
     pub(super) memory: Memory,
     pub(super) jitter: Jitter,
+    /// Places without a lane: of sinks that are not configured, or of partitions in which a sink has no more
+    /// organisations.
     pub(super) recovered: FxHashMap<(SinkId, PartitionId), LaneState>,
+    /// What is configured and cannot be read.
+    pub(super) unread: Vec<Unread>,
     pub(super) applying: Vec<Applying>,
     pub(super) counters: LaneCounters,
     pub(super) actions: Vec<Action>,
@@ -241,6 +256,7 @@ impl Core {
             running_jobs: 0,
             timers: BinaryHeap::new(),
             recovered,
+            unread: Vec::new(),
             applying: Vec::new(),
             counters: LaneCounters::default(),
             actions: Vec::new(),
@@ -378,10 +394,10 @@ impl Core {
 
     /// Sends a lane to the journal for something.
     pub(super) fn queue_job(&mut self, index: u32, job: Job) {
-        if let Some(lane) = self.lane_mut(index) {
+        if let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) {
             lane.job = Some(job);
             lane.place = Place::Job;
-            self.jobs.push_back(index);
+            self.jobs.push_back(lane.id());
         }
     }
 

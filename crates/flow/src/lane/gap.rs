@@ -27,7 +27,9 @@ impl Core {
         let (expired, reason) = self.expired_before(lane.partition);
         let held = lane.read_after.is_some_and(|after| now.instant < after);
         if lane.place != Place::Job && !held && lane.ledger.has_unsettled_before(expired) {
+            let sink = lane.sink;
             self.find_gap(index, RowRange { start: Row(0), end: expired }, reason);
+            self.call_next(Some(sink), now);
         }
     }
 

@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::core::{Action, Core, Timer};
+use super::core::{Action, Core, Measured, Timer};
 use super::cut::Stash;
 use super::table::{Admission, Job, Place};
 use crate::clock::Moment;
 use crate::log::{AppendFault, Piece, ReadError, ReadSpec, Scope, Slice};
 use crate::sink::{Cause, LaneId};
-use crate::units::Row;
+use crate::units::{Row, RowRange};
 
 impl Core {
     pub(super) fn start_jobs(&mut self) {
@@ -19,16 +19,16 @@ impl Core {
             if self.closing || self.running_jobs >= self.settings.reads.max(1) {
                 return;
             }
-            let Some(index) = self.jobs.pop_front() else { return };
-            let Some(lane) = self.lanes.get(index as usize).and_then(Option::as_ref) else { continue };
+            let Some(id) = self.jobs.pop_front() else { return };
+            let Some(lane) = self.lane(id.index).filter(|lane| lane.id() == id) else { continue };
             let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else { continue };
-            let (id, partition, scope) = (lane.id(), lane.partition, sink.spec.scope.clone());
+            let (partition, scope) = (lane.partition, sink.spec.scope.clone());
             let action = match lane.job.filter(|_| lane.place == Place::Job) {
                 None => continue,
                 Some(Job::Read { from, max_bytes }) => {
                     let room = self.memory.room(sink.troubled);
                     if room == 0 && !self.memory.is_idle(sink.troubled) {
-                        self.jobs.push_back(index);
+                        self.jobs.push_back(id);
                         continue;
                     }
                     let max_bytes = max_bytes.min(room.max(1));
@@ -44,9 +44,10 @@ impl Core {
     /// Ends a lane's job; gives it if the lane is still the same.
     fn job_done(&mut self, id: LaneId) -> Option<Job> {
         self.running_jobs = self.running_jobs.saturating_sub(1);
-        let lane = self.lane_of(id)?;
+        let lane = self.lane_of(id).filter(|lane| lane.place == Place::Job)?;
+        let job = lane.job.take()?;
         lane.place = Place::Idle;
-        lane.job.take()
+        Some(job)
     }
 
     pub(super) fn read_done(&mut self, id: LaneId, result: Result<Slice, ReadError>, now: Moment) {
@@ -149,10 +150,13 @@ impl Core {
         }
     }
 
-    pub(super) fn measured(&mut self, id: LaneId, result: Result<u64, AppendFault>, now: Moment) {
+    pub(super) fn measured(&mut self, id: LaneId, result: Result<Measured, AppendFault>, now: Moment) {
         let Some(Job::Measure { rows, measured, reason }) = self.job_done(id) else { return };
         match result {
-            Ok(before_measured) => {
+            Ok(Measured::Gone(end, reason)) => {
+                self.find_gap(id.index, RowRange { start: Row(0), end: end.max(rows.end) }, reason);
+            }
+            Ok(Measured::Records(before_measured)) => {
                 // Attempts may have ended meanwhile: then what is to be counted is another range.
                 let is_still_so =
                     self.lane(id.index).is_some_and(|lane| lane.ledger.gap_end(rows.end) == measured);
@@ -175,16 +179,21 @@ pub(super) async fn records_before(
     partition: crate::units::PartitionId,
     scope: Scope,
     row: Row,
-) -> Result<u64, AppendFault> {
+) -> Result<Measured, AppendFault> {
     if matches!(scope, Scope::All) {
         // Every row is a record of this scope.
-        return Ok(row.0);
+        return Ok(Measured::Records(row.0));
     }
     let (end, seqs) = log.org_seqs(partition, scope.clone()).await?;
     let stamped: u64 = seqs.iter().map(|(_, seq)| seq.0).sum();
-    let count = move || crate::status::extent_between(&log, partition, &scope, row, end).rows;
+    let count = move || {
+        let behind = crate::status::extent_between(&log, partition, &scope, row, end).rows;
+        // Looked at last: as long as the row itself can be read, everything behind it was counted.
+        (behind, log.oldest(partition))
+    };
     match tokio::task::spawn_blocking(count).await {
-        Ok(behind) => Ok(stamped.saturating_sub(behind)),
+        Ok((_, (oldest, reason))) if oldest > row => Ok(Measured::Gone(oldest, reason)),
+        Ok((behind, _)) => Ok(Measured::Records(stamped.saturating_sub(behind))),
         Err(_) => Err(AppendFault::Stopped(partition)),
     }
 }

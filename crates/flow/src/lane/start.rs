@@ -57,7 +57,11 @@ impl Core {
         }
         for _ in 0..STARTS_PER_TURN {
             let Some(standing) = self.next_lane(now) else { return };
+            let sink = self.lane(standing.lane).map(|lane| lane.sink);
+            let attempts = self.counters.attempts;
             match self.give_turn(standing.lane, now) {
+                // It took no place, so nothing will end that would call the next one.
+                Turn::Done if self.counters.attempts == attempts => self.call_next(sink, now),
                 Turn::Done => {}
                 Turn::NoMemory => {
                     self.make_ready(standing.lane, true);

@@ -226,6 +226,7 @@ pub(super) enum Health {
     },
     /// Needs a person: one attempt at `until`, in case that person has acted at the far end.
     Blocked {
+        since: Instant,
         until: Instant,
         probing: bool,
     },
@@ -278,7 +279,7 @@ impl SinkRow {
         match self.health {
             Health::Live if self.in_flight < self.pace.limit(self.spec.concurrency) => Admission::Yes,
             Health::Live => Admission::Full,
-            Health::BackingOff { until, probing, .. } | Health::Blocked { until, probing } => {
+            Health::BackingOff { until, probing, .. } | Health::Blocked { until, probing, .. } => {
                 if probing || now < until { Admission::No } else { Admission::Yes }
             }
         }
@@ -291,6 +292,17 @@ impl SinkRow {
             Health::BackingOff { probing, .. } | Health::Blocked { probing, .. } => {
                 *probing = true;
                 true
+            }
+        }
+    }
+
+    /// Whether an attempt says something about the sink as it is now. One that began before the sink was left alone
+    /// tells of the time before that: only what was tried since decides whether it is left alone any longer.
+    pub(super) fn is_news(&self, flight: &Flight) -> bool {
+        match self.health {
+            Health::Live => true,
+            Health::BackingOff { since, .. } | Health::Blocked { since, .. } => {
+                flight.started > since || (flight.is_probe && flight.started == since)
             }
         }
     }

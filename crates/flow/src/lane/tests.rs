@@ -289,6 +289,17 @@ pub(super) fn neighbours() -> (String, String, String) {
     (first[0].clone(), first[1].clone(), second[0].clone())
 }
 
+/// An organisation of each partition.
+pub(super) fn one_of_each_partition() -> Vec<String> {
+    let directory = Directory::new(PARTITIONS, UnknownOrgs::Accept);
+    let names = (0..100).map(|n| format!("org-{n}"));
+    names
+        .map(|name| (directory.partition_of(&name), name))
+        .collect::<BTreeMap<_, _>>()
+        .into_values()
+        .collect()
+}
+
 #[test]
 fn a_lane_is_small() {
     assert!(size_of::<Lane>() <= 512, "{} bytes", size_of::<Lane>());
