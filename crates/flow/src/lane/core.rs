@@ -138,6 +138,8 @@ pub(super) struct Part {
     /// States of removed sinks that are to be recorded.
     pub(super) gone: Vec<LaneState>,
     pub(super) commit_at: Option<Instant>,
+    /// Nothing is recorded before this, after a refusal.
+    pub(super) commit_after: Option<Instant>,
     /// What is being recorded now.
     pub(super) recording: Option<Recording>,
 }

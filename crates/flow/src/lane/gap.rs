@@ -61,7 +61,7 @@ impl Core {
         let one_org = matches!(&sink.spec.scope, Scope::Orgs(orgs) if orgs.len() == 1);
         let (expired, lost) = (lane.ledger.counts().expired, lane.ledger.counts().lost);
         let committable =
-            lane.ledger.close_gap(from, measured, reason, lane.starts.total(), before_measured, one_org);
+            lane.ledger.close_gap(from, measured, reason, lane.start(), before_measured, one_org);
         if let Some(committable) = &committable {
             lane.commit(committable);
         }

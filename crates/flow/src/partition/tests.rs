@@ -133,6 +133,24 @@ fn a_full_disk_refuses_rows_and_still_takes_lane_state() {
 }
 
 #[test]
+fn lane_state_without_room_is_refused_and_the_owner_goes_on() {
+    let mut bench = Bench::new(100);
+    bench.commit(&[("a", 1, 0)]);
+    bench.owner.commit::<()>(vec![], vec![LaneStates(vec![lane(1)])], now()).unwrap();
+    bench.disk.limit_ballast(0, Some(0));
+    let batch = bench.batch(&[("a", 2, 0)]);
+    let done = bench.owner.commit(vec![batch], vec![LaneStates(vec![lane(2)])], now()).unwrap();
+    assert_eq!(done.recorded, Err(Refusal::DiskFull));
+    assert_eq!(done.answers[0].1.map(|position| position.accepted), Ok(1), "there was room for the record");
+    assert_eq!(bench.owner.lane_states().next().unwrap().next_row, Row(1), "as a restart finds it");
+    bench.disk.limit_ballast(0, None);
+    let done = bench.owner.commit::<()>(vec![], vec![LaneStates(vec![lane(2)])], now()).unwrap();
+    assert_eq!(done.recorded, Ok(()));
+    bench.restart();
+    assert_eq!(bench.owner.lane_states().next().unwrap().next_row, Row(2));
+}
+
+#[test]
 fn a_failed_sync_is_a_fault_and_nothing_of_it_survives() {
     let mut bench = Bench::new(100);
     bench.commit(&[("a", 1, 0)]);

@@ -141,7 +141,8 @@ async fn what_expires_while_a_gap_is_counted_is_not_counted_twice() {
     let (a, _, _) = neighbours();
     let sink = Scripted::new(&steps.clock);
     sink.shape.lock().max_events = 30;
-    let parallel = SinkSpec { concurrency: 2, lane_concurrency: 2, begin: Begin::Earliest, ..spec(&a, "soc", &sink) };
+    let parallel =
+        SinkSpec { concurrency: 2, lane_concurrency: 2, begin: Begin::Earliest, ..spec(&a, "soc", &sink) };
     steps.apply(vec![parallel]);
     for _ in 0..200 {
         steps.log.put(&a, 1, 100).unwrap();
