@@ -33,10 +33,14 @@ impl Core {
             let Some((partition, scope, job)) = self.job_of(id) else { continue };
             let Job::Read { from, max_bytes } = job else { continue };
             let is_troubled = self.lane(id.index).and_then(|lane| self.sink(lane.sink)).is_some_and(|s| s.troubled);
-            let room = self.memory.room(is_troubled);
+            let mut room = self.memory.room(is_troubled);
             if room == 0 && !self.memory.is_idle(is_troubled) {
-                self.reads.waiting.push_back(id);
-                continue;
+                if !self.flights.is_empty() || self.reads.running > 0 || !self.drop_waiting_stashes(id.index) {
+                    self.reads.waiting.push_back(id);
+                    continue;
+                }
+                // Nobody else will give memory back: what is held now is its own.
+                room = self.memory.room(is_troubled);
             }
             let max_bytes = max_bytes.min(room.max(1));
             self.reads.running += 1;

@@ -234,3 +234,27 @@ async fn counting_does_not_hold_up_reading() {
     let counted = count(|action| matches!(action, Action::Measure(..)));
     assert!((1..19).contains(&counted), "{counted} at one time");
 }
+
+/// Two lanes have each read a part of what they have to send again, and wait for the memory that the other one holds.
+#[tokio::test(start_paused = true)]
+async fn reads_that_wait_for_each_others_memory_go_on() {
+    let mut steps = Steps::new();
+    let sink = Scripted::new(&steps.clock);
+    let sinks = ["acme", "other"].map(|org| SinkSpec { begin: Begin::Earliest, ..spec(org, "soc", &sink) });
+    steps.apply(sinks.into());
+    assert!(steps.turn().is_empty());
+    let all = steps.core.settings.memory;
+    for index in 0..2 {
+        steps.core.queue_job(index, table::Job::Read { from: Row(5), max_bytes: 100 });
+        let stash = cut::Stash { next: Row(5), charged: all, ..cut::Stash::default() };
+        steps.core.lane_mut(index).unwrap().stash = Some(Box::new(stash));
+        steps.core.hold(index, all);
+    }
+    for index in 0..2 {
+        steps.core.turn(steps.clock.now());
+        let asked: Vec<_> = steps.core.actions.drain(..).collect();
+        let [Action::Read(lane, _)] = asked.as_slice() else { panic!("{} actions", asked.len()) };
+        assert_eq!(lane.index, index, "in turn");
+        steps.core.handle(Event::Read(*lane, Ok(Slice::NotYet)), steps.clock.now());
+    }
+}
