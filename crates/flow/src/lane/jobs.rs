@@ -32,10 +32,12 @@ impl Core {
             let Some(id) = self.reads.waiting.pop_front() else { return };
             let Some((partition, scope, job)) = self.job_of(id) else { continue };
             let Job::Read { from, max_bytes } = job else { continue };
-            let is_troubled = self.lane(id.index).and_then(|lane| self.sink(lane.sink)).is_some_and(|s| s.troubled);
+            let is_troubled =
+                self.lane(id.index).and_then(|lane| self.sink(lane.sink)).is_some_and(|s| s.troubled);
             let mut room = self.memory.room(is_troubled);
             if room == 0 && !self.memory.is_idle(is_troubled) {
-                if !self.flights.is_empty() || self.reads.running > 0 || !self.drop_waiting_stashes(id.index) {
+                if !self.flights.is_empty() || self.reads.running > 0 || !self.drop_waiting_stashes(id.index)
+                {
                     self.reads.waiting.push_back(id);
                     continue;
                 }

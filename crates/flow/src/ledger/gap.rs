@@ -129,7 +129,8 @@ impl Ledger {
             let touches = last.rows.end == gap.rows.start;
             last.rows.end = gap.rows.end;
             last.count += gap.count;
-            last.seqs = last.seqs.zip(gap.seqs).filter(|_| touches).map(|((first, _), (_, last))| (first, last));
+            last.seqs =
+                last.seqs.zip(gap.seqs).filter(|_| touches).map(|((first, _), (_, last))| (first, last));
             return;
         }
         self.gaps.push(gap);

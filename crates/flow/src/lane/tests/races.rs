@@ -142,7 +142,8 @@ async fn what_expires_while_a_gap_is_counted_is_not_counted_twice() {
     let (a, _, _) = neighbours();
     let sink = Scripted::new(&steps.clock);
     sink.shape.lock().max_events = 30;
-    let parallel = SinkSpec { concurrency: 2, lane_concurrency: 2, begin: Begin::Earliest, ..spec(&a, "soc", &sink) };
+    let parallel =
+        SinkSpec { concurrency: 2, lane_concurrency: 2, begin: Begin::Earliest, ..spec(&a, "soc", &sink) };
     steps.apply(vec![parallel]);
     for _ in 0..200 {
         steps.log.put(&a, 1, 100).unwrap();
@@ -220,7 +221,12 @@ async fn a_lane_that_has_read_everything_passes_what_expires() {
 async fn counting_does_not_hold_up_reading() {
     let mut steps = Steps::new();
     let sink = Scripted::new(&steps.clock);
-    steps.apply((0..20).map(|n| spec(&format!("org-{n}"), "soc", &sink)).map(|spec| SinkSpec { begin: Begin::Earliest, ..spec }).collect());
+    steps.apply(
+        (0..20)
+            .map(|n| spec(&format!("org-{n}"), "soc", &sink))
+            .map(|spec| SinkSpec { begin: Begin::Earliest, ..spec })
+            .collect(),
+    );
     assert!(steps.turn().is_empty());
     let rows = RowRange { start: Row(0), end: Row(1) };
     for lane in 0..19 {
