@@ -8,6 +8,7 @@
 
 mod groups;
 mod recency;
+mod size;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use event::OrgId;
 
+pub use self::size::{OwnerMemory, OwnerSettings};
 pub use self::snapshot::SnapshotFault;
 use self::state::{LANES, State};
 use self::window::Seen;
@@ -40,48 +42,6 @@ pub const BLOCK_TARGET: usize = 8 << 20;
 const FRAME: u64 = 2 * PAGE as u64;
 /// Memory of blocks that an owner keeps for its next ones.
 const SHELF: usize = 2 << 20;
-
-/// Sizes that an owner needs.
-#[derive(Debug, Clone, Copy)]
-pub struct OwnerSettings {
-    /// Rows in the duplicate window of this partition.
-    pub window: usize,
-    /// Open groups of this partition.
-    pub groups: usize,
-}
-
-impl OwnerSettings {
-    /// The share of one of `partitions` in a window of rows and in the memory of open groups of the whole process.
-    #[must_use]
-    pub fn share_of(partitions: u16, window: usize, group_bytes: usize) -> Self {
-        let partitions = usize::from(partitions.max(1));
-        let groups = (group_bytes / groups::COST).min(groups::PER_PROCESS);
-        Self { window: window / partitions, groups: groups / partitions }
-    }
-}
-
-/// Bytes that an owner's state takes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct OwnerMemory {
-    /// The duplicate window.
-    pub ids: usize,
-    /// Open groups.
-    pub groups: usize,
-    /// The last recorded state of each lane.
-    pub lanes: usize,
-}
-
-impl OwnerMemory {
-    /// Adds another owner's.
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.ids += other.ids;
-        self.groups += other.groups;
-        self.lanes += other.lanes;
-    }
-}
-
-/// The recorded state of a lane in memory: the state, its label and its list of beginnings, and the tree's room for it.
-const LANE_STATE: usize = size_of::<LaneState>() + size_of::<crate::lane_state::SinkId>() + 192;
 
 /// An error after which the process must stop.
 #[derive(Debug, thiserror::Error)]
@@ -224,16 +184,6 @@ impl Owner {
                     Some((id.clone(), Seq(state.next)))
                 })
                 .collect(),
-        }
-    }
-
-    /// What its state takes. Cheap: asked after each commit.
-    #[must_use]
-    pub fn memory(&self) -> OwnerMemory {
-        OwnerMemory {
-            ids: self.state.window.memory(),
-            groups: self.state.groups.memory(),
-            lanes: self.state.lanes.len() * LANE_STATE,
         }
     }
 

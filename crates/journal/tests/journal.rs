@@ -129,6 +129,37 @@ fn segments_roll_and_everything_stays_readable_and_counted() {
 }
 
 #[test]
+fn more_small_blocks_than_one_read_takes_are_all_read() {
+    let vfs = SimVfs::default();
+    let settings = Settings { segment_bytes: 64 << 20, ..settings() };
+    let Journal { mut writers, reader, .. } =
+        open(Arc::new(vfs.clone()), Path::new(DIR), &settings).unwrap();
+    let mut owner = Owner::start(writers.remove(0), NOW).unwrap();
+    // `b` has less than one read takes and is cut where `a` is; `c` comes behind all of that.
+    for n in 0..10_000u32 {
+        let text = format!("{n}}}");
+        let org = if n % 3 == 2 { "b" } else { "a" };
+        owner.writer.reserve(4096, false).unwrap();
+        owner.append(&[(org, text.as_bytes())]).unwrap();
+    }
+    owner.append(&[("c", b"c}")]).unwrap();
+    owner.sync().unwrap();
+    let all = |owner: &str| {
+        for (orgs, count) in [(&["a"][..], 6_667), (&["b"], 3_333), (&["a", "c"], 6_668), (&["a", "b"], 10_000)]
+        {
+            let rows: Vec<u64> =
+                read_all(&reader, 0, &scope(orgs), 64 << 20).iter().map(|(row, _)| *row).collect();
+            assert_eq!(rows.len(), count, "{orgs:?} {owner}");
+            assert!(rows.is_sorted_by(|a, b| a < b), "{orgs:?} {owner}");
+        }
+        assert_eq!(read_all(&reader, 9_990, &scope(&["a", "b", "c"]), 64 << 20).len(), 11, "{owner}");
+    };
+    all("of the open segment");
+    owner.roll().unwrap();
+    all("of a sealed segment");
+}
+
+#[test]
 fn an_unproven_tail_is_copied_before_it_is_used() {
     let vfs = SimVfs::default();
     let (mut owner, reader) = open_sim(&vfs).unwrap();

@@ -37,8 +37,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cli::Exit;
-use crate::sinks::{self, Configuration};
-use crate::{grants, master_secret, otlp};
+use crate::sinks::{Configuration, Made};
+use crate::{grants, master_secret, operator_client, otlp};
 
 /// How long deliveries under way may take once the process was told to stop.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -70,6 +70,7 @@ pub struct Daemon {
     listeners: Vec<JoinHandle<Drained>>,
     reloading: reload::Reloading,
     signals: Arc<Signals>,
+    exporting: Option<JoinHandle<()>>,
 }
 
 /// The daemon without its listeners: journal, owners, lanes and the way in.
@@ -78,6 +79,7 @@ pub struct Core {
     intake: Arc<Intake>,
     budget: Arc<Budget>,
     lanes: Lanes,
+    made: Made,
     log: Arc<LocalLog>,
     engine: JoinHandle<()>,
     grants: BTreeMap<String, Arc<Grant>>,
@@ -103,6 +105,7 @@ impl Core {
             .with_context(|| format!("creating {}", operator.data_dir.display()))?;
         let is_old = folder.join("manifest.json").try_exists().context("looking at the journal")?;
         let secret = master_secret::load(&operator.data_dir, operator.master_secret.as_ref(), is_old)?;
+        master_secret::check(&operator.data_dir, &secret, is_old)?;
         let opened = open_journal(&folder, configuration)?;
         for (partition, recovery) in opened.recoveries.iter().enumerate() {
             tracing::debug!(partition, ?recovery, "recovered");
@@ -157,7 +160,8 @@ impl Core {
         let engine = tokio::spawn(engine.run());
 
         let client = outward::client(operator, &clock)?;
-        lanes.apply(sinks::specs(configuration, &client)).await.context("starting the sinks")?;
+        let mut made = Made::default();
+        lanes.apply(made.make(configuration, &client)).await.context("starting the sinks")?;
 
         let plan = Arc::new(Plan::new(Keys::derive(&secret), Arc::clone(&directory)));
         let tallies = Arc::new(Tallies::default());
@@ -183,6 +187,7 @@ impl Core {
             intake,
             budget,
             lanes,
+            made,
             log,
             engine,
             grants: grants::all(operator)?,
@@ -236,7 +241,7 @@ impl Daemon {
         let ingest = bind(operator.listen.ingest, "listen.ingest").await?;
         let admin = bind(operator.listen.admin, "listen.admin").await?;
         let (ingest_address, admin_address) = (address(&ingest)?, address(&admin)?);
-        let core = Core::start(&configuration).await?;
+        let mut core = Core::start(&configuration).await?;
         let producers = grants::producers(operator)?;
         if producers.is_empty() {
             tracing::warn!("no producer is configured: every request to /v1/events will be refused");
@@ -258,13 +263,28 @@ impl Daemon {
             )),
             tokio::spawn(serve(admin, pages, Limits::default(), core.clock.clone(), stopped.clone())),
         ];
-        if let Some(endpoint) = &operator.otlp_endpoint {
-            otlp::start(endpoint, &core.client, &signals, &core.clock, stopped)
-                .with_context(|| format!("exporting metrics to {endpoint}"))?;
-        }
+        let exporting = match &operator.otlp_endpoint {
+            Some(endpoint) => {
+                let client = operator_client::client(&operator.egress_roots, &core.clock)?;
+                let task = otlp::start(endpoint, &client, &signals, &core.clock, stopped)
+                    .with_context(|| format!("exporting metrics to {endpoint}"))?;
+                Some(task)
+            }
+            None => None,
+        };
         core.source.enter();
-        let reloading = reload::Reloading::new(path, environment, configuration, intake);
-        Ok(Self { ingest: ingest_address, admin: admin_address, core, stop, listeners, reloading, signals })
+        let reloading =
+            reload::Reloading::new(path, environment, configuration, std::mem::take(&mut core.made), intake);
+        Ok(Self {
+            ingest: ingest_address,
+            admin: admin_address,
+            core,
+            stop,
+            listeners,
+            reloading,
+            signals,
+            exporting,
+        })
     }
 
     /// Journal, lanes and the way in.
@@ -296,7 +316,14 @@ impl Daemon {
                 tracing::warn!(requests = drained.cut, "cut requests that took too long");
             }
         }
-        self.core.shut_down().await
+        let ended = self.core.shut_down().await;
+        // Bounded by the exporter's own time-out, and of less weight than the cursors.
+        if let Some(exporting) = self.exporting
+            && let Err(error) = exporting.await
+        {
+            tracing::warn!(%error, "the export of metrics ended badly");
+        }
+        ended
     }
 }
 

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::inbox::{Marks, Shared};
 use super::ready::{Ready, Standing};
 use super::table::{Admission, Flight, Job, Lane, Place, SinkRow};
-use super::{Begin, LaneSettings};
+use super::{Begin, LaneSettings, Unread};
 use crate::backoff::Jitter;
 use crate::clock::{Instant, Moment};
 use crate::lane_starts::Starts;
@@ -200,7 +200,11 @@ pub(crate) struct Core {
     pub(super) budget: StartBudget,
     pub(super) memory: Memory,
     pub(super) jitter: Jitter,
+    /// Places without a lane: of sinks that are not configured, or of partitions in which a sink has no more
+    /// organisations.
     pub(super) recovered: FxHashMap<(SinkId, PartitionId), LaneState>,
+    /// What is configured and cannot be read.
+    pub(super) unread: Vec<Unread>,
     pub(super) applying: Vec<Applying>,
     pub(super) counters: LaneCounters,
     pub(super) actions: Vec<Action>,
@@ -259,6 +263,7 @@ impl Core {
             counts: Jobs::default(),
             timers: BinaryHeap::new(),
             recovered,
+            unread: Vec::new(),
             applying: Vec::new(),
             counters: LaneCounters::default(),
             actions: Vec::new(),

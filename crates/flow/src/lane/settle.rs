@@ -20,6 +20,11 @@ impl Core {
         let ticket = settled.ticket.id;
         let verdict = settled.verdict.clone();
         let (records, nearly_full) = (settled.rows.count(), settled.nearly_full);
+        // Asked for only when it may have to be shown: making it reads the record.
+        let single = match verdict {
+            Verdict::Split(_) | Verdict::PerRow { .. } => settled.rows.single(),
+            _ => None,
+        };
         let Some(flight) = self.land(ticket) else {
             self.counters.refused_verdicts += 1;
             return;
@@ -45,7 +50,7 @@ impl Core {
         }
         if self.sink(flight.sink).is_some_and(|sink| sink.serial == flight.serial) {
             let is_accepted = verdict == Verdict::Accepted;
-            self.judge(&flight, verdict, records, now);
+            self.judge(&flight, verdict, records, single.as_deref(), now);
             if is_accepted {
                 self.set_pace(&flight, nearly_full, now);
             }
@@ -55,20 +60,21 @@ impl Core {
     }
 
     /// What the verdict says about the sink.
-    fn judge(&mut self, flight: &Flight, verdict: Verdict, records: u64, now: Moment) {
+    fn judge(&mut self, flight: &Flight, verdict: Verdict, records: u64, single: Option<&str>, now: Moment) {
         match verdict {
             Verdict::Accepted => self.recover(flight, now),
             Verdict::Retry { after, cause } => self.fail(flight, after, cause, now),
             Verdict::Blocked(cause) => self.block(flight, cause, now),
             // The halves are smaller: there is nothing to wait for.
             Verdict::Split(cause) if records > 1 => self.note(flight, cause, now),
-            Verdict::Split(cause) => self.block(flight, refusal(cause), now),
+            Verdict::Split(cause) => self.block(flight, refusal(cause, single), now),
             Verdict::PerRow { accepted_prefix, refused, cause } => {
                 let accepted = accepted_prefix.min(records);
                 match refused.filter(|refused| (accepted..records).contains(refused)) {
-                    // What lies before the refused record goes first, and then the record alone.
-                    Some(refused) if refused > accepted => self.note(flight, cause, now),
-                    Some(_) => self.block(flight, refusal(cause), now),
+                    // What lies before the refused record goes first, and then the record alone: only then is it
+                    // certain, and known, which one it is.
+                    Some(_) if records > 1 => self.note(flight, cause, now),
+                    Some(_) => self.block(flight, refusal(cause, single), now),
                     None if accepted == records => self.recover(flight, now),
                     None if accepted > 0 => {
                         self.recover(flight, now);
@@ -174,6 +180,9 @@ impl Core {
     }
 }
 
-fn refusal(cause: Cause) -> Cause {
-    Cause { what: format!("one record is refused and holds up those behind it: {}", cause.what), ..cause }
+/// `record` says which one it is.
+fn refusal(cause: Cause, record: Option<&str>) -> Cause {
+    let which = record.map_or_else(String::new, |record| format!(" ({record})"));
+    let what = format!("one record is refused and holds up those behind it{which}: {}", cause.what);
+    Cause { what, ..cause }
 }

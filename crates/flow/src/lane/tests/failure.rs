@@ -196,6 +196,8 @@ async fn an_accepted_prefix_is_taken_and_the_refused_record_named() {
         assert_eq!(sink.seqs("acme"), [0, 1, 2, 3, 4]);
         let status = machine.status("soc").await;
         assert_eq!((status.state, status.counts.delivered, status.pending), (SinkState::Blocked, 5, 4));
+        let what = status.last_error.unwrap().cause.what;
+        assert!(what.contains("(organisation acme, seq 5"), "it can be found: {what}");
         // The probe is the refused record alone.
         machine.wait(Duration::from_secs(301)).await;
         assert_eq!(sink.seen().last().unwrap().records.len(), 1);
