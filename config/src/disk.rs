@@ -21,6 +21,23 @@ pub(crate) fn read_text(path: &Path) -> Result<ReadText, String> {
     }
 }
 
+/// Reads a file of text that somebody else than the operator may have put there: only a file, so that a queue in its
+/// place does not hold the others up.
+pub(crate) fn read_text_of_org(path: &Path) -> Result<ReadText, String> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let opened = File::options().read(true).custom_flags(nonblocking).open(path);
+    if let Ok(file) = &opened
+        && !file.metadata().is_ok_and(|metadata| metadata.is_file())
+    {
+        return Err("is not a file".to_owned());
+    }
+    match bytes_of(opened)? {
+        Some(bytes) => text_of(bytes).map(ReadText::Text),
+        None => Ok(ReadText::Missing),
+    }
+}
+
 /// Reads a file that must be there.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let bytes = read(path)?.ok_or("there is no such file")?;
@@ -29,7 +46,11 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
 
 /// At most one byte more than a file may have; `None` if there is none.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    let file = match File::open(path) {
+    bytes_of(File::open(path))
+}
+
+fn bytes_of(opened: std::io::Result<File>) -> Result<Option<Vec<u8>>, String> {
+    let file = match opened {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("cannot be read: {}", reason(&error))),

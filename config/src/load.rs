@@ -18,11 +18,13 @@ use crate::sink::{BrokenSink, SinkConfig, SinkFile, SinkList, SinkType, compile_
 use crate::version;
 use crate::yaml::{Node, parse};
 
+mod again;
 mod check;
 mod orgs;
 #[cfg(test)]
 mod tests;
 
+pub use again::{SinkName, load_again};
 pub use check::{FileKind, check, parse_yaml};
 
 /// Everything that is configured. `T` is the binary's type of sink settings.
@@ -63,6 +65,16 @@ pub fn load<T>(
     env: &BTreeMap<String, String>,
     types: &[SinkType<T>],
 ) -> Result<Loaded<T>, Problems> {
+    load_after(path, env, types, &[])
+}
+
+/// The same where `before` are the organisations that are in force.
+fn load_after<T>(
+    path: &Path,
+    env: &BTreeMap<String, String>,
+    types: &[SinkType<T>],
+    before: &[Org],
+) -> Result<Loaded<T>, Problems> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -72,7 +84,7 @@ pub fn load<T>(
     let mut loaded =
         Loaded { operator, orgs: Vec::new(), sinks: Vec::new(), broken: Vec::new(), warnings: read.problems };
     read.problems = Problems::default();
-    read.orgs(&mut loaded, &grants, shared.orgs_dir_is_written).map_err(Problems::from)?;
+    read.orgs(&mut loaded, &grants, before, shared.orgs_dir_is_written).map_err(Problems::from)?;
     read.shared_sinks(&mut loaded, &shared);
     loaded.warnings = loaded.warnings.sorted();
     Ok(loaded)
@@ -149,7 +161,8 @@ impl<T> Reading<'_, T> {
         must_exist: bool,
     ) {
         let origin = Arc::new(Origin::File(path.display().to_string()));
-        let text = match disk::read_text(path) {
+        let read = if owner.is_some() { disk::read_text_of_org(path) } else { disk::read_text(path) };
+        let text = match read {
             Ok(ReadText::Text(text)) => text,
             Ok(ReadText::Missing) if !must_exist => return,
             other => {
@@ -202,6 +215,7 @@ fn whole_file(owner: Option<(&OrgId, &str)>, problems: Problems) -> BrokenSink {
         owner: owner.map(|(org, _)| org.clone()),
         folder: owner.map(|(_, folder)| folder.to_owned()),
         name: None,
+        orgs: None,
         problems,
     }
 }

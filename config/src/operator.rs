@@ -14,6 +14,7 @@ use crate::selection::Selection;
 use crate::token::TokenHash;
 use crate::units::{ByteRate, EventRate};
 
+mod apps;
 mod compile;
 mod grants;
 mod producer;
@@ -61,7 +62,7 @@ pub struct Operator {
     pub delivery_starts_per_core: u32,
     /// Shape of a new journal.
     pub journal: Journal,
-    /// Threads that serve sockets; `None`: one per core.
+    /// Threads that serve sockets, and as many at most that write the journal; `None`: one per core.
     pub threads: Option<u16>,
     /// Our own log lines.
     pub log: Log,
@@ -85,8 +86,8 @@ pub struct Listen {
 pub struct Producer {
     /// Its name; records carry it.
     pub name: String,
-    /// SHA-256 of its token. Compare in constant time.
-    pub token: TokenHash,
+    /// SHA-256 of its token, and of the next one while one is being replaced. Compare in constant time.
+    pub tokens: Vec<TokenHash>,
     /// For which organisations it may speak.
     pub orgs: Selection<OrgId>,
     /// Which kinds it may send.

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::{Deserialize, Deserializer};
 
 mod file;
+mod open;
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -137,6 +138,13 @@ impl SecretSource {
     }
 }
 
+/// By [`SecretSource::is_same`].
+impl PartialEq for SecretSource {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same(other)
+    }
+}
+
 impl fmt::Debug for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SecretSource({})", self.shown())
@@ -254,12 +262,10 @@ impl SecretScope<'_> {
     fn file(&self, name: &str) -> Result<SecretSource, Refused> {
         let file = match self.files {
             Files::From(folder) => SecretFile::anywhere(folder, name),
-            Files::SecretsOf(folder) => {
-                SecretFile::below(folder.join("secrets"), name).ok_or_else(|| Refused {
-                    what: format!("${{file:{name}}} must name a file below the folder of secrets"),
-                    hint: "no leading `/`, no `..`".to_owned(),
-                })?
-            }
+            Files::SecretsOf(folder) => SecretFile::below(folder, name).ok_or_else(|| Refused {
+                what: format!("${{file:{name}}} must name a file below the folder of secrets"),
+                hint: "no leading `/`, no `..`".to_owned(),
+            })?,
         };
         Ok(SecretSource(Arc::new(Source::File(file))))
     }

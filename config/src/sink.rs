@@ -155,6 +155,20 @@ pub struct SinkConfig<T> {
     pub place: Place,
 }
 
+impl<T: PartialEq> SinkConfig<T> {
+    /// Whether both say the same, wherever it is written.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self { owner, name, orgs, sink_type, common, settings, place: _ } = self;
+        *owner == other.owner
+            && *name == other.name
+            && *orgs == other.orgs
+            && *sink_type == other.sink_type
+            && *common == other.common
+            && *settings == other.settings
+    }
+}
+
 /// A sink that is written but cannot be made: it is shown as blocked, keeps its cursor if it has one, and does not
 /// hinder any other.
 #[derive(Debug, Clone)]
@@ -165,11 +179,19 @@ pub struct BrokenSink {
     pub folder: Option<String>,
     /// The name; `None` when a whole file or folder cannot be relied on, so that any sink of that owner may be in it.
     pub name: Option<String>,
+    /// Whose records it would get, if that at least can be read. Of one sink only, never of a file.
+    pub orgs: Option<Selection<OrgId>>,
     /// Why.
     pub problems: Problems,
 }
 
 impl BrokenSink {
+    /// The file that it is about, as the first problem names it.
+    #[must_use]
+    pub fn file(&self) -> Option<String> {
+        self.problems.first().map(|problem| problem.place.source())
+    }
+
     /// Whether this may be the sink `name` of `owner`, so that what ran under that name must not be taken for
     /// removed. `before` are the organisations as they were last read: they tell whose a folder was.
     #[must_use]

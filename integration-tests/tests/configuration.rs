@@ -108,6 +108,7 @@ sinks:
 fn house_plan(sinks: &str) -> Loaded<Settings> {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("trailwire.yaml"), TRAILWIRE, 0o644);
+    write(&folder.path().join("apps.yaml"), "version: 1\napps:\n- key: com.example.sync\n", 0o644);
     write(&folder.path().join("orgs.d/acme/org.yaml"), ORG, 0o644);
     write(&folder.path().join("orgs.d/acme/sinks.yaml"), sinks, 0o644);
     write(&folder.path().join("orgs.d/acme/secrets/hec-token"), "a-token", 0o600);

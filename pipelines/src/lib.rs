@@ -19,5 +19,5 @@ pub mod redact;
 
 pub use decoded::{BodyFault, Decoded, MAX_TOLD};
 pub use grant::{Allowed, BadProducer, Grant};
-pub use keys::Keys;
+pub use keys::{Keys, key_check};
 pub use plan::{Format, Input, MAX_BODY, MAX_EVENTS, Plan, Quota};

@@ -22,8 +22,8 @@ mod query;
 use std::fmt;
 
 pub use agent::user_agent;
-pub use path::path;
 pub use event::secret::has_token_shape;
+pub use path::path;
 pub use query::query;
 
 use event::raw::{Measured, RawEvent, Text, TextList};

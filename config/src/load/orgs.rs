@@ -38,11 +38,14 @@ impl From<Problems> for BadOrg {
 impl<T> Reading<'_, T> {
     /// Reads every folder of `orgs_dir`, and the sinks in it.
     ///
+    /// Of folders that declare the same organisation, the one that declared it `before` stays in force.
+    ///
     /// A folder of folders that is there and cannot be read is an error: its sinks must not be taken for removed.
     pub(super) fn orgs(
         &self,
         loaded: &mut Loaded<T>,
         grants: &Grants,
+        before: &[Org],
         is_written: bool,
     ) -> Result<(), Problem> {
         let orgs_dir = loaded.operator.orgs_dir.clone();
@@ -65,12 +68,19 @@ impl<T> Reading<'_, T> {
                 (folder, org)
             })
             .collect();
-        refuse_shared_ids(&mut read);
+        refuse_strangers(&mut read, grants);
+        refuse_shared_ids(&mut read, before);
         for (folder, org) in read {
             let (org, warnings) = match org {
                 Ok(org) => org,
                 Err(BadOrg { id, problems }) => {
-                    loaded.broken.push(BrokenSink { owner: id, folder: Some(folder), name: None, problems });
+                    loaded.broken.push(BrokenSink {
+                        owner: id,
+                        folder: Some(folder),
+                        name: None,
+                        orgs: None,
+                        problems,
+                    });
                     continue;
                 }
             };
@@ -87,7 +97,7 @@ impl<T> Reading<'_, T> {
     fn org(&self, path: &Path, folder: &str, quota: Quota) -> Result<(Org, Problems), BadOrg> {
         let file = path.join("org.yaml");
         let origin = Arc::new(Origin::File(file.display().to_string()));
-        let text = match disk::read_text(&file) {
+        let text = match disk::read_text_of_org(&file) {
             Ok(ReadText::Text(text)) => text,
             Ok(ReadText::Missing) => {
                 let problem = Problem::error(Place::whole(&origin), "", "there is no such file");
@@ -125,23 +135,73 @@ impl<T> Reading<'_, T> {
     }
 }
 
-/// Refuses every folder of an organisation that two folders declare: nobody can tell which one is meant, and the
-/// wrong one would be given the other's records.
-fn refuse_shared_ids(read: &mut [Folder]) {
-    let mut folders: HashMap<OrgId, Vec<String>> = HashMap::new();
-    for (folder, org) in read.iter() {
-        if let Ok((org, _)) = org {
-            folders.entry(org.id.clone()).or_default().push(folder.clone());
+/// Refuses folders that declare what the operator has given to another folder, or another organisation than the
+/// operator has given them. Such a folder has no claim, so that it stands in nobody's way.
+fn refuse_strangers(read: &mut [Folder], grants: &Grants) {
+    for (folder, org) in read.iter_mut() {
+        let declared = match org {
+            Ok((found, _)) => Some(found.id.clone()),
+            Err(bad) => bad.id.clone(),
+        };
+        let Some(declared) = declared else {
+            // It does not say whose it is, but the operator does.
+            if let Err(bad) = org {
+                bad.id = grants.org(folder).cloned();
+            }
+            continue;
+        };
+        let what = match (grants.folder(&declared), grants.org(folder)) {
+            (Some(own), _) if own != folder => {
+                format!("the operator has given this organisation to the folder {own}")
+            }
+            (None, Some(own)) => format!("the operator has given this folder to the organisation {own}"),
+            _ => continue,
+        };
+        let own = grants.org(folder).cloned();
+        match org {
+            Ok((found, warnings)) => {
+                let mut problems = std::mem::take(warnings);
+                let hint = "see `orgs` in trailwire.yaml; none of its sinks is started";
+                problems.push(Problem::error(found.place.clone(), "id", what).hint(hint));
+                *org = Err(BadOrg { id: own, problems });
+            }
+            Err(bad) => bad.id = own,
         }
     }
-    for (_, org) in read.iter_mut() {
-        let Ok((found, warnings)) = org else { continue };
-        if let Some(folders) = folders.get(&found.id).filter(|folders| folders.len() > 1) {
-            let what = format!("the folders {} declare the same organisation", folders.join(" and "));
-            let hint = "none of their sinks is started; give each organisation one folder";
-            let mut problems = std::mem::take(warnings);
-            problems.push(Problem::error(found.place.clone(), "id", what).hint(hint));
-            *org = Err(BadOrg { id: Some(found.id.clone()), problems });
+}
+
+/// Refuses every folder of an organisation that two folders declare: nobody can tell which one is meant, and the
+/// wrong one would be given the other's records. One that is in force stays so: its neighbour cannot stop it. A folder
+/// that cannot be read well, but says whose it is or was in force, has a claim as well.
+fn refuse_shared_ids(read: &mut [Folder], before: &[Org]) {
+    let was = |folder: &str| before.iter().find(|org| org.folder == folder).map(|org| &org.id);
+    let mut claims: HashMap<OrgId, Vec<String>> = HashMap::new();
+    for (folder, org) in read.iter() {
+        let id = match org {
+            Ok((org, _)) => Some(&org.id),
+            Err(bad) => bad.id.as_ref().or_else(|| was(folder)),
+        };
+        if let Some(id) = id {
+            claims.entry(id.clone()).or_default().push(folder.clone());
         }
+    }
+    for (folder, org) in read.iter_mut() {
+        let Ok((found, warnings)) = org else { continue };
+        let Some(folders) = claims.get(&found.id).filter(|folders| folders.len() > 1) else { continue };
+        let what = format!("the folders {} declare the same organisation", folders.join(" and "));
+        let mut problems = std::mem::take(warnings);
+        if was(folder) == Some(&found.id) {
+            let hint = "this one was in force before and stays so; at a restart neither is, unless `orgs` in \
+                        trailwire.yaml says whose folder it is";
+            warnings.append(problems);
+            warnings.push(Problem::warning(found.place.clone(), "id", what).hint(hint));
+            continue;
+        }
+        let hint = "none of its sinks is started; give each organisation one folder, or write \
+                    `orgs: {ID: {folder: NAME}}` in trailwire.yaml";
+        problems.push(Problem::error(found.place.clone(), "id", what).hint(hint));
+        // In force is another: what ran is not of this folder.
+        let is_taken = folders.iter().any(|other| other != folder && was(other) == Some(&found.id));
+        *org = Err(BadOrg { id: Some(found.id.clone()).filter(|_| !is_taken), problems });
     }
 }

@@ -86,6 +86,7 @@ fn every_key_can_be_written_and_variables_win() {
          log: {format: json, level: 'info,journal=debug'}\ntelemetry: {otlp_endpoint: 'http://127.0.0.1:4318'}\n\
          delivery_starts_per_core: 10\njournal: {partitions: 2}\nmaster_secret: ${file:master}\n",
     )
+    .with("apps.yaml", "version: 1\napps: [{key: com.example.sync, kind: connect}]\n")
     .with("admin", "admin-token-of-enough-length\n")
     .with("master", "m")
     .with("ca.pem", &format!("Two of them.\n{}{}", pem(&ca()), pem(&ca())))
@@ -100,10 +101,10 @@ fn every_key_can_be_written_and_variables_win() {
     assert_eq!((operator.memory.tail, operator.journal.partitions), (128 << 20, 4));
     assert_eq!(operator.producers.len(), 2);
     assert_eq!(
-        operator.producers[0].token.as_bytes(),
+        operator.producers[0].tokens[0].as_bytes(),
         crate::TokenHash::of("gateway-token-of-enough-length").as_bytes()
     );
-    assert_eq!(operator.producers[1].token.as_bytes(), crate::TokenHash::of("abc").as_bytes());
+    assert_eq!(operator.producers[1].tokens[0].as_bytes(), crate::TokenHash::of("abc").as_bytes());
     assert!(operator.producers[0].kinds.contains(&event::Kind::ApiCall));
     assert!(!operator.producers[0].kinds.contains(&event::Kind::Lifecycle));
     assert!(operator.producers[1].orgs == Selection::All && operator.producers[1].apps == Selection::All);
@@ -133,6 +134,198 @@ fn a_bad_operator_file_is_refused_with_all_its_problems() {
     )
     .var("TRAILWIRE__BUFER__MAX_AGE", "1d");
     insta::assert_snapshot!(folder.refused());
+}
+
+#[test]
+fn a_producer_may_have_a_second_token_while_one_is_replaced() {
+    let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let load = |keys: &str| {
+        Folder::new(&format!("version: 1\nproducers:\n  a: {{{keys}, orgs: \"*\", kinds: \"*\"}}\n  b: {{token: '${{env:B}}', orgs: \"*\", kinds: \"*\"}}\n"))
+            .var("T", "the-old-token-that-is-long")
+            .var("N", "the-new-token-that-is-long")
+            .var("B", "the-token-of-another-one")
+    };
+    let tokens = |keys: &str| {
+        let producers = load(keys).load().unwrap_or_else(|problems| panic!("{problems}")).operator.producers;
+        producers[0].tokens.iter().map(|token| *token.as_bytes()).collect::<Vec<_>>()
+    };
+    let of = |token: &str| *crate::TokenHash::of(token).as_bytes();
+    let (old, new) = (of("the-old-token-that-is-long"), of("the-new-token-that-is-long"));
+    assert_eq!(tokens("token: '${env:T}', token_next: '${env:N}'"), [old, new]);
+    assert_eq!(tokens(&format!("token: '${{env:T}}', token_next_sha256: {hex}")), [old, of("abc")]);
+    assert_eq!(tokens("token: '${env:T}', token_next: '${env:T}'"), [old], "the end of a change");
+    let refused = |keys: &str, what: &str| {
+        let told = load(keys).refused();
+        assert!(told.contains(what), "{told}");
+    };
+    refused("token_next: '${env:N}'", "producers.a.token: this key is missing");
+    refused("token: '${env:T}', token_next: '${env:B}'", "has the same token as the producer a");
+    refused("token: '${env:T}', token_next: '${env:UNSET}'", "the variable UNSET is not set");
+    refused(
+        &format!("token: '${{env:T}}', token_next: '${{env:N}}', token_next_sha256: {hex}"),
+        "only one of token_next and token_next_sha256 can be written",
+    );
+}
+
+#[test]
+fn a_list_of_no_apps_is_refused_as_other_empty_lists_are() {
+    let folder =
+        Folder::new("version: 1\nproducers: {a: {token: '${env:T}', orgs: \"*\", kinds: \"*\", apps: []}}\n")
+            .var("T", "a-token-that-is-long-enough");
+    assert!(folder.refused().contains("producers.a.apps: the list is empty"), "{}", folder.refused());
+}
+
+#[test]
+fn files_of_apps_must_be_there_and_hold_a_list_of_apps() {
+    let folder = Folder::new(
+        "version: 1\napps:\n  files:\n  - good.yaml\n  - mispelt.yaml\n  - map.yaml\n  - words.yaml\n  - cut.yaml\n  - empty.yaml\n  - old.yaml\n",
+    )
+    .with("good.yaml", "version: 1\napps:\n- key: com.example.sync\n  id: x\n")
+    .with("map.yaml", "version: 1\napps: {a: b}\n")
+    .with("words.yaml", "version: 1\napps: [a, b]\n")
+    .with("cut.yaml", "version: 1\napps: [{\n")
+    .with("empty.yaml", "")
+    .with("old.yaml", "apps: []\n");
+    insta::assert_snapshot!(folder.refused());
+}
+
+fn org_file(id: &str) -> String {
+    format!("version: 1\nid: {id}\nname: X\nlimits: {{ingest: {{events: 5/s}}}}\n")
+}
+
+const ONE_SINK: &str = "version: 1\nsinks: {own: {type: pipe, to: x, token: '${file:t}'}}\n";
+
+fn acme_in_force(operator: &str) -> (Folder, Loaded<Pipe>) {
+    let folder = Folder::new(operator)
+        .with("orgs.d/acme/org.yaml", &org_file("acme-id"))
+        .with("orgs.d/acme/sinks.yaml", ONE_SINK)
+        .with("orgs.d/acme/secrets/t", "token");
+    let loaded = folder.load().unwrap_or_else(|problems| panic!("{problems}"));
+    (folder, loaded)
+}
+
+fn again(folder: &Folder, before: &Loaded<Pipe>) -> Loaded<Pipe> {
+    let path = folder.dir.path().join("trailwire.yaml");
+    load_again(&path, &folder.env, &[pipe()], before).unwrap_or_else(|problems| panic!("{problems}")).0
+}
+
+/// The organisations in force with the events that each may send, and the sinks.
+#[allow(clippy::type_complexity, reason = "a test looks at it once")]
+fn in_force(loaded: &Loaded<Pipe>) -> (Vec<(String, u64)>, Vec<(String, String)>) {
+    let orgs = loaded.orgs.iter().map(|org| (org.folder.clone(), org.ingest.events.map_or(0, |e| e.events)));
+    let sinks = loaded.sinks.iter().map(|sink| (sink.name.clone(), sink.settings.to.clone()));
+    (orgs.collect(), sinks.collect())
+}
+
+#[test]
+fn what_was_good_stays_in_force_however_often_the_broken_files_are_read() {
+    let (folder, first) = acme_in_force("version: 1\n");
+    let good = in_force(&first);
+    assert_eq!(good.0, [("acme".to_owned(), 5)]);
+    for broken in ["version: 1\nid: [acme-id\n", "version: 1\nid: acme-id\n", "version: 2\n", ""] {
+        let folder = Folder { dir: tempfile::tempdir().unwrap(), env: folder.env.clone() }
+            .with("trailwire.yaml", "version: 1\n")
+            .with("orgs.d/acme/org.yaml", broken)
+            .with("orgs.d/acme/sinks.yaml", ONE_SINK)
+            .with("orgs.d/acme/secrets/t", "token");
+        let second = again(&folder, &first);
+        assert_eq!(in_force(&second), good, "{broken}");
+        assert!(second.problems().has_errors());
+        let third = again(&folder, &second);
+        assert_eq!(in_force(&third), good, "{broken}");
+        let folder = folder
+            .with("orgs.d/acme/org.yaml", &org_file("acme-id"))
+            .with("orgs.d/acme/sinks.yaml", "version: 1\n");
+        let fourth = again(&folder, &third);
+        assert!(fourth.sinks.is_empty(), "what is removed in a good file is removed");
+        assert!(fourth.problems().is_empty());
+    }
+    std::fs::remove_dir_all(folder.dir.path().join("orgs.d/acme")).unwrap();
+    let gone = again(&folder, &first);
+    assert!(gone.orgs.is_empty() && gone.sinks.is_empty(), "a folder that is removed is no broken one");
+}
+
+#[test]
+fn a_second_folder_does_not_stop_the_one_that_is_in_force() {
+    let (folder, first) = acme_in_force("version: 1\n");
+    let folder = folder
+        .with("orgs.d/evil/org.yaml", &org_file("acme-id"))
+        .with("orgs.d/evil/sinks.yaml", &ONE_SINK.replace("own", "theirs").replace("to: x", "to: evil"))
+        .with("orgs.d/evil/secrets/t", "token");
+    let second = again(&folder, &first);
+    assert_eq!(in_force(&second), in_force(&first));
+    // Its own changes count meanwhile.
+    let folder = folder.with("orgs.d/acme/sinks.yaml", &ONE_SINK.replace("to: x", "to: y"));
+    let third = again(&folder, &second);
+    assert_eq!(in_force(&third).1, [("own".to_owned(), "y".to_owned())]);
+    assert!(third.problems().has_errors());
+    // Also when it cannot be read: the other one does not step into its place.
+    let folder = folder.with("orgs.d/acme/org.yaml", "version: 1\nid: [\n");
+    let fourth = again(&folder, &third);
+    assert_eq!(in_force(&fourth), in_force(&third));
+    // At the start nobody knows.
+    let folder = folder.with("orgs.d/acme/org.yaml", &org_file("acme-id"));
+    let start = folder.load().unwrap();
+    assert_eq!((start.orgs.len(), start.sinks.len(), start.broken.len()), (0, 0, 2));
+    // Not even when the first one is faulty, but says whose it is.
+    let folder = folder.with("orgs.d/acme/org.yaml", "version: 1\nid: acme-id\n");
+    assert!(folder.load().unwrap().orgs.is_empty());
+}
+
+#[test]
+fn the_operator_says_whose_folder_it_is() {
+    let (folder, first) =
+        acme_in_force("version: 1\norgs: {acme-id: {folder: acme}, evil-id: {folder: evil}}\n");
+    let folder = folder
+        .with("orgs.d/evil/org.yaml", &org_file("acme-id"))
+        .with("orgs.d/evil/sinks.yaml", ONE_SINK)
+        .with("orgs.d/evil/secrets/t", "token");
+    let start = folder.load().unwrap();
+    assert_eq!(in_force(&start), in_force(&first));
+    let told = folder.shown(&start.problems());
+    assert!(told.contains("id: the operator has given this organisation to the folder acme"), "{told}");
+    let folder = folder.with("orgs.d/evil/org.yaml", &org_file("nobodys-id"));
+    let told = folder.shown(&folder.load().unwrap().problems());
+    assert!(told.contains("id: the operator has given this folder to the organisation evil-id"), "{told}");
+    let folder = folder.with("orgs.d/evil/org.yaml", &org_file("evil-id"));
+    assert_eq!(folder.load().unwrap().orgs.len(), 2);
+    // Also while its own folder is broken.
+    let folder = folder
+        .with("orgs.d/acme/org.yaml", "version: 1\nid: [\n")
+        .with("orgs.d/evil/org.yaml", &org_file("acme-id"));
+    assert!(folder.load().unwrap().orgs.is_empty());
+    let wrong =
+        Folder::new("version: 1\norgs: {a: {folder: x}, b: {folder: x}, c: {folder: ../y}}\n").refused();
+    assert!(wrong.contains("orgs.b.folder: the folder is that of a already"), "{wrong}");
+    assert!(wrong.contains("orgs.c.folder: expected the name of a folder"), "{wrong}");
+}
+
+#[test]
+fn a_queue_in_the_place_of_an_organisations_file_holds_nobody_up() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let (folder, _) = acme_in_force("version: 1\n");
+    let folder = folder.with("orgs.d/queue/x", "").with("orgs.d/other/org.yaml", &org_file("other"));
+    for file in ["orgs.d/queue/org.yaml", "orgs.d/other/sinks.yaml"] {
+        mknodat(CWD, folder.dir.path().join(file), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    }
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        tell.send(folder.load().map(|loaded| (in_force(&loaded), loaded.broken.len())))
+    });
+    let ((_, sinks), broken) = told.recv_timeout(Duration::from_secs(10)).expect("nobody waits").unwrap();
+    assert_eq!((sinks.len(), broken), (1, 2));
+}
+
+#[test]
+fn of_a_broken_shared_sink_it_is_known_whose_records_it_would_get() {
+    let folder = Folder::new("version: 1\n").with(
+        "shared_sinks.yaml",
+        "version: 1\nsinks:\n  some: {type: pipe, too: x, orgs: [a, b]}\n  type: {type: pip, orgs: [a]}\n  all: {type: pipe, orgs: \"*\"}\n  none: {type: pipe}\n  bad: {type: pipe, orgs: [a, 'b c']}\n",
+    );
+    let loaded = folder.load().unwrap();
+    let these = |ids: &[&str]| Some(Selection::These(ids.iter().map(|id| OrgId::new(id).unwrap()).collect()));
+    let orgs: Vec<_> = loaded.broken.iter().map(|broken| broken.orgs.clone()).collect();
+    assert_eq!(orgs, [these(&["a", "b"]), these(&["a"]), Some(Selection::All), None, None]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     AllowedNet, Buffer, Grants, Journal, Listen, Log, LogFormat, Memory, Operator, Quota, RawOperator,
-    UnknownOrg, producer, raw, trust,
+    UnknownOrg, apps, producer, raw, trust,
 };
 use crate::scope::Scope;
 use crate::units::{ByteSize, Interval};
@@ -41,6 +41,8 @@ pub(crate) fn compile(scope: &mut Scope<'_>, raw: RawOperator, folder: &Path) ->
     }
     let grants = Grants::compile(scope, raw.orgs);
     let egress_allow = egress(scope, &raw.egress.allow);
+    let app_files = raw.apps.files.iter().map(|file| folder.join(file)).collect::<Vec<_>>();
+    apps::check(scope, &app_files);
     let operator = Operator {
         folder: folder.to_owned(),
         development: raw.development,
@@ -49,7 +51,7 @@ pub(crate) fn compile(scope: &mut Scope<'_>, raw: RawOperator, folder: &Path) ->
         admin_token,
         producers,
         buffer: buffer(scope, &raw.buffer),
-        app_files: raw.apps.files.into_iter().map(|file| folder.join(file)).collect(),
+        app_files,
         orgs_dir: folder.join(path(scope, "orgs_dir", raw.orgs_dir)),
         unknown_org: match raw.unknown_org {
             raw::RawUnknownOrg::Accept => UnknownOrg::Accept,

@@ -27,13 +27,13 @@ pub(super) fn compile(scope: &mut Scope<'_>, raw: Vec<(String, RawProducer)>) ->
             continue;
         }
         let Some(producer) = one(scope, &key, name, raw) else { continue };
-        match tokens.get(producer.token.as_bytes()) {
+        match producer.tokens.iter().find_map(|token| tokens.get(token.as_bytes())) {
             Some(other) => {
                 let hint = "give each producer a token of its own: the token says who is sending";
                 scope.error_with_hint(&key, format!("has the same token as the producer {other}"), hint);
             }
             None => {
-                tokens.insert(*producer.token.as_bytes(), producer.name.clone());
+                tokens.extend(producer.tokens.iter().map(|token| (*token.as_bytes(), producer.name.clone())));
                 producers.push(producer);
             }
         }
@@ -42,32 +42,60 @@ pub(super) fn compile(scope: &mut Scope<'_>, raw: Vec<(String, RawProducer)>) ->
 }
 
 fn one(scope: &mut Scope<'_>, key: &str, name: String, raw: RawProducer) -> Option<Producer> {
-    let RawProducer { token, token_sha256, orgs, kinds, apps, asserted_by } = raw;
-    let token = match (token, token_sha256) {
-        (Some(_), Some(_)) => {
-            scope.error(&format!("{key}.token_sha256"), "only one of token and token_sha256 can be written");
-            None
-        }
-        (None, Some(digits)) => {
-            let hash = TokenHash::from_hex(&digits);
-            if hash.is_none() {
-                scope.error(&format!("{key}.token_sha256"), "expected 64 hexadecimal digits");
-            }
-            hash
-        }
-        (token, None) => hashed(scope, &format!("{key}.token"), token),
-    };
+    let RawProducer { token, token_sha256, token_next, token_next_sha256, orgs, kinds, apps, asserted_by } =
+        raw;
+    let now = token_at(scope, key, "token", token, token_sha256);
+    // Nothing is missing when only one is written.
+    let has_next = token_next.is_some() || token_next_sha256.is_some();
+    let next = has_next.then(|| token_at(scope, key, "token_next", token_next, token_next_sha256));
     let orgs_key = format!("{key}.orgs");
     let orgs = scope.require(&orgs_key, orgs).and_then(|orgs| compile_orgs(scope, &orgs_key, &orgs.0));
     let kinds_key = format!("{key}.kinds");
     let kinds = scope.require(&kinds_key, kinds).and_then(|kinds| compile_kinds(scope, &kinds_key, kinds.0));
     let apps = apps.map_or(Selection::All, |apps| apps.0);
+    if apps == Selection::These(Vec::new()) {
+        let hint = "write \"*\" for all apps, or leave the key out";
+        scope.error_with_hint(&format!("{key}.apps"), "the list is empty", hint);
+        return None;
+    }
     let asserted_by = match asserted_by {
         None | Some(RawAssertedBy::Platform) => AssertedBy::Platform,
         Some(RawAssertedBy::Proxy) => AssertedBy::Proxy,
         Some(RawAssertedBy::Vendor) => AssertedBy::Vendor,
     };
-    Some(Producer { name, token: token?, orgs: orgs?, kinds: kinds?, apps, asserted_by })
+    let now = now?;
+    let next = match next {
+        // The same twice is how a change of tokens ends.
+        Some(next) => Some(next?).filter(|next| next.as_bytes() != now.as_bytes()),
+        None => None,
+    };
+    let tokens = [Some(now), next].into_iter().flatten().collect();
+    Some(Producer { name, tokens, orgs: orgs?, kinds: kinds?, apps, asserted_by })
+}
+
+/// The hash of one of a producer's tokens: written as a reference (`word`) or as its SHA-256 (`word` and `_sha256`).
+fn token_at(
+    scope: &mut Scope<'_>,
+    key: &str,
+    word: &str,
+    token: Option<crate::SecretRef>,
+    sha256: Option<String>,
+) -> Option<TokenHash> {
+    let hash_key = format!("{key}.{word}_sha256");
+    match (token, sha256) {
+        (Some(_), Some(_)) => {
+            scope.error(&hash_key, format!("only one of {word} and {word}_sha256 can be written"));
+            None
+        }
+        (None, Some(digits)) => {
+            let hash = TokenHash::from_hex(&digits);
+            if hash.is_none() {
+                scope.error(&hash_key, "expected 64 hexadecimal digits");
+            }
+            hash
+        }
+        (token, None) => hashed(scope, &format!("{key}.{word}"), token),
+    }
 }
 
 /// The hash of the token that `reference` names. The operator's secrets are read at the start.

@@ -40,7 +40,7 @@ pub(crate) struct RawOperator {
     pub(crate) shared_sinks: String,
     /// Events of organisations that no folder declares.
     pub(crate) unknown_org: RawUnknownOrg,
-    /// What the operator grants to organisations, by id.
+    /// What the operator says about organisations, by id: their folder, and what is open to them.
     pub(crate) orgs: BTreeMap<String, RawGrant>,
     /// Where sinks may connect to.
     pub(crate) egress: RawEgress,
@@ -54,7 +54,7 @@ pub(crate) struct RawOperator {
     pub(crate) delivery_starts_per_core: u32,
     /// The shape of a new journal.
     pub(crate) journal: RawJournal,
-    /// Threads that serve sockets: auto (one per core) or a number.
+    /// How many threads serve sockets, and how many at most write the journal: auto (one per core) or a number.
     #[schemars(with = "Threads")]
     pub(crate) threads: String,
     /// Our own log lines.
@@ -89,6 +89,11 @@ pub(crate) struct RawProducer {
     /// SHA-256 of its bearer token in 64 hexadecimal digits.
     #[schemars(regex(pattern = "^[0-9a-fA-F]{64}$"))]
     pub(crate) token_sha256: Option<String>,
+    /// A second token that is accepted as well, while senders change from one to the other.
+    pub(crate) token_next: Option<SecretRef>,
+    /// SHA-256 of the second token in 64 hexadecimal digits.
+    #[schemars(regex(pattern = "^[0-9a-fA-F]{64}$"))]
+    pub(crate) token_next_sha256: Option<String>,
     /// For which organisations it may speak.
     #[schemars(required)]
     pub(crate) orgs: Option<RawSelection>,
@@ -137,8 +142,9 @@ pub(crate) enum RawUnknownOrg {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawGrant {
     /// Variables that begin with this are open to the organisation's files, such as ACME_.
-    #[schemars(required)]
     pub(crate) env_prefix: Option<String>,
+    /// The organisation's folder below orgs_dir. No other folder may declare it, and this one no other.
+    pub(crate) folder: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

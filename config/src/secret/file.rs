@@ -1,10 +1,12 @@
 //! Secrets in files: below one folder, readable by their owner only, read again when they change.
 
-use std::fs::{File, Metadata};
-use std::io::Read;
+use std::fs::Metadata;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::open::{self, NotOpened};
 use super::{Secret, SecretError};
 use crate::disk;
 
@@ -13,8 +15,8 @@ const MAX_BYTES: u64 = 64 << 10;
 
 /// A file that holds a secret.
 pub(super) struct SecretFile {
-    /// The folder that it must not leave.
-    root: Option<PathBuf>,
+    /// The folder whose `secrets` it must not leave, and its name there.
+    below: Option<(PathBuf, PathBuf)>,
     path: PathBuf,
     shown: String,
     last: Mutex<Option<(Stamp, Secret)>>,
@@ -23,19 +25,15 @@ pub(super) struct SecretFile {
 /// What tells one content of a file from another without reading it.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
-    #[cfg(unix)]
-    unix: (u64, u64, i64, i64, u32),
+    inode: (u64, u64, i64, i64, u32),
     modified: Option<std::time::SystemTime>,
     len: u64,
 }
 
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        use std::os::unix::fs::MetadataExt as _;
         Self {
-            #[cfg(unix)]
-            unix: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec(), metadata.mode()),
+            inode: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec(), metadata.mode()),
             modified: metadata.modified().ok(),
             len: metadata.len(),
         }
@@ -43,17 +41,21 @@ impl Stamp {
 }
 
 impl SecretFile {
-    /// The file `name` below `root`; `None` if the name alone leads elsewhere.
-    pub(super) fn below(root: PathBuf, name: &str) -> Option<Self> {
+    /// The file `name` below the folder `secrets` of `folder`; `None` if the name alone leads elsewhere.
+    pub(super) fn below(folder: &Path, name: &str) -> Option<Self> {
         let plain = !name.ends_with('/')
             && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-        plain.then(|| Self { path: root.join(name), root: Some(root), ..Self::anywhere(Path::new(""), name) })
+        plain.then(|| Self {
+            below: Some((folder.to_owned(), PathBuf::from(name))),
+            path: folder.join("secrets").join(name),
+            ..Self::anywhere(Path::new(""), name)
+        })
     }
 
     /// The file `name`, from `folder` if it is relative.
     pub(super) fn anywhere(folder: &Path, name: &str) -> Self {
         Self {
-            root: None,
+            below: None,
             path: folder.join(name),
             shown: format!("${{file:{name}}}"),
             last: Mutex::new(None),
@@ -70,10 +72,11 @@ impl SecretFile {
 
     /// The value as it is now.
     pub(super) fn read(&self) -> Result<Secret, SecretError> {
-        let seen = Stamp::of(&std::fs::metadata(&self.path).map_err(|error| self.unreadable(&error))?);
+        // It only tells whether something is new: what is read is what was opened and checked.
+        let seen = std::fs::metadata(&self.path).map(|metadata| Stamp::of(&metadata)).ok();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((stamp, secret)) = &*last
-            && *stamp == seen
+            && Some(stamp) == seen.as_ref()
         {
             return Ok(secret.clone());
         }
@@ -86,14 +89,14 @@ impl SecretFile {
 
     fn load(&self) -> Result<(Stamp, Secret), SecretError> {
         let fail = |error: std::io::Error| self.unreadable(&error);
-        // Links inside of the folder are welcome (that is how Kubernetes swaps mounted secrets), links out are not.
-        let path = self.path.canonicalize().map_err(fail)?;
-        if let Some(root) = &self.root
-            && !path.starts_with(root.canonicalize().map_err(fail)?)
-        {
-            return Err(SecretError::Outside { reference: self.shown.clone() });
-        }
-        let mut file = File::open(&path).map_err(fail)?;
+        let opened = match &self.below {
+            Some((folder, name)) => open::below(folder, name),
+            None => open::anywhere(&self.path),
+        };
+        let mut file = opened.map_err(|error| match error {
+            NotOpened::Outside => SecretError::Outside { reference: self.shown.clone() },
+            NotOpened::Failed(error) => self.unreadable(&error),
+        })?;
         let metadata = file.metadata().map_err(fail)?;
         if !metadata.is_file() {
             return Err(self.unusable("is not a file"));
@@ -105,9 +108,7 @@ impl SecretFile {
         Ok((Stamp::of(&metadata), secret))
     }
 
-    #[cfg(unix)]
     fn check_mode(&self, metadata: &Metadata) -> Result<(), SecretError> {
-        use std::os::unix::fs::MetadataExt as _;
         let mode = metadata.mode() & 0o7777;
         // A file that belongs to somebody else (a mounted secret: root's, mode 0440) can only be given to us through
         // its group.
@@ -118,11 +119,6 @@ impl SecretFile {
         } else {
             Err(SecretError::Exposed { reference: self.shown.clone(), mode })
         }
-    }
-
-    #[cfg(not(unix))]
-    fn check_mode(&self, _: &Metadata) -> Result<(), SecretError> {
-        Ok(())
     }
 
     fn unreadable(&self, error: &std::io::Error) -> SecretError {

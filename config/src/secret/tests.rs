@@ -104,6 +104,89 @@ fn names_and_links_cannot_leave_the_folder() {
 }
 
 #[test]
+fn the_folder_of_secrets_itself_may_not_be_a_way_out() {
+    let elsewhere = Folder::new();
+    elsewhere.write("master.key", "the operator's", 0o600);
+    for target in
+        [elsewhere.0.path().to_owned(), Path::new("..").join(elsewhere.0.path().file_name().unwrap())]
+    {
+        let folder = Folder::new();
+        std::fs::remove_dir(folder.0.path().join("secrets")).unwrap();
+        symlink(&target, folder.0.path().join("secrets")).unwrap();
+        assert_eq!(
+            folder.read("${file:master.key}"),
+            Err(SecretError::Outside { reference: "${file:master.key}".to_owned() }),
+            "{target:?}"
+        );
+        // As a mount of a whole folder makes it.
+        std::fs::remove_file(folder.0.path().join("secrets")).unwrap();
+        std::fs::create_dir_all(folder.0.path().join("..v1/secrets")).unwrap();
+        folder.write("..v1/secrets/token", "one", 0o400);
+        symlink("..v1", folder.0.path().join("..data")).unwrap();
+        symlink("..data/secrets", folder.0.path().join("secrets")).unwrap();
+        assert_eq!(folder.read("${file:token}").unwrap(), "one");
+    }
+}
+
+#[test]
+fn links_that_lead_round_in_a_circle_end() {
+    let folder = Folder::new();
+    symlink("b", folder.0.path().join("secrets/a")).unwrap();
+    symlink("a", folder.0.path().join("secrets/b")).unwrap();
+    assert!(matches!(folder.read("${file:a}"), Err(SecretError::Unreadable { .. })));
+    // Where an outside link leads to nothing, nobody learns that.
+    symlink("/nowhere/at/all", folder.0.path().join("secrets/c")).unwrap();
+    assert!(matches!(folder.read("${file:c}"), Err(SecretError::Outside { .. })));
+    symlink("d/../../x", folder.0.path().join("secrets/up")).unwrap();
+    std::fs::create_dir(folder.0.path().join("secrets/d")).unwrap();
+    assert!(matches!(folder.read("${file:up}"), Err(SecretError::Outside { .. })));
+}
+
+#[test]
+fn a_queue_does_not_make_anybody_wait() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let folder = Folder::new();
+    let queue = folder.0.path().join("secrets/queue");
+    mknodat(CWD, &queue, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let sources = [folder.resolve("${file:queue}").unwrap(), SecretSource::from_file(&queue)];
+    std::thread::spawn(move || sources.iter().for_each(|source| tell.send(source.read()).unwrap()));
+    for _ in 0..2 {
+        let read =
+            told.recv_timeout(std::time::Duration::from_secs(10)).expect("it does not wait for a writer");
+        assert!(matches!(read, Err(SecretError::Unusable { what: "is not a file", .. })), "{read:?}");
+    }
+}
+
+/// A folder and a link out of the folder of secrets change places all the time.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_link_that_is_put_there_meanwhile_leads_nowhere() {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let folder = Folder::new();
+    let at = |name: &str| folder.0.path().join(name);
+    std::fs::create_dir(at("outside")).unwrap();
+    std::fs::create_dir(at("secrets/d")).unwrap();
+    folder.write("secrets/d/t", "inside", 0o600);
+    folder.write("outside/t", "outside", 0o600);
+    symlink(at("outside"), at("secrets/l")).unwrap();
+    let (d, l) = (at("secrets/d"), at("secrets/l"));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                renameat_with(CWD, &d, CWD, &l, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        // A source of its own each time: nothing is remembered.
+        let got: Vec<_> = (0..10_000).filter_map(|_| folder.read("${file:d/t}").ok()).collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(!got.is_empty() && got.iter().all(|value| value == "inside"));
+    });
+}
+
+#[test]
 fn links_inside_work_as_kubernetes_makes_them() {
     let folder = Folder::new();
     let at = |name: &str| folder.0.path().join("secrets").join(name);

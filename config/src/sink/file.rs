@@ -52,7 +52,7 @@ pub(crate) fn compile_file<T>(file: SinkFile<'_>, types: &[SinkType<T>]) -> Sink
         let shown = base.to_string();
         let part = Part { node: &sink.node, place: sink.key_place.clone(), base };
         let mut scope = Scope::new(part, *file.secrets).with_elsewhere(COMMON_KEYS);
-        let config = compile_sink(file, name, &mut scope, types);
+        let (config, orgs) = compile_sink(file, name, &mut scope, types);
         let mut problems = Problems::default();
         for problem in file.syntax.iter().filter(|problem| belongs_to(&problem.path, &shown)) {
             problems.push(problem.clone());
@@ -63,7 +63,7 @@ pub(crate) fn compile_file<T>(file: SinkFile<'_>, types: &[SinkType<T>]) -> Sink
                 list.sinks.push(config);
                 list.warnings.append(problems);
             }
-            _ => list.broken.push(file.broken(Some(name), problems)),
+            _ => list.broken.push(BrokenSink { orgs, ..file.broken(Some(name), problems) }),
         }
     }
     let told: HashSet<String> =
@@ -87,6 +87,7 @@ impl SinkFile<'_> {
             owner: self.owner.cloned(),
             folder: self.folder.map(str::to_owned),
             name: name.map(str::to_owned),
+            orgs: None,
             problems,
         }
     }
@@ -130,15 +131,26 @@ fn compile_sink<T>(
     name: &str,
     scope: &mut Scope<'_>,
     types: &[SinkType<T>],
-) -> Option<SinkConfig<T>> {
+) -> (Option<SinkConfig<T>>, Option<Selection<OrgId>>) {
     if !is_name(name) {
         scope.error_with_hint("", BAD_NAME, "such as soc-splunk");
     }
     let found = sink_type(scope, types);
-    let raw: RawCommon = scope.read_known()?;
+    let Some(raw) = scope.read_known::<RawCommon>() else { return (None, None) };
     let orgs = orgs(file, scope, &raw);
-    let found = found?;
-    let common = compile_common(scope, &raw, &found.defaults);
+    let config = found.and_then(|found| compile_settings(file, name, scope, &raw, found, orgs.clone()));
+    (config, orgs)
+}
+
+fn compile_settings<T>(
+    file: SinkFile<'_>,
+    name: &str,
+    scope: &mut Scope<'_>,
+    raw: &RawCommon,
+    found: &SinkType<T>,
+    orgs: Option<Selection<OrgId>>,
+) -> Option<SinkConfig<T>> {
+    let common = compile_common(scope, raw, &found.defaults);
     let context = SinkContext { name, owner: file.owner, common: &common };
     let settings = (found.compile)(scope, &context)?;
     Some(SinkConfig {

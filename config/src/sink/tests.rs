@@ -20,7 +20,7 @@ struct RawPipe {
     token: Option<SecretRef>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pipe {
     pub(crate) to: String,
     pub(crate) token: crate::SecretSource,

@@ -105,7 +105,7 @@ fn default_source() -> String {
 }
 
 /// A Splunk HEC sink, checked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The full URL of the collector's event endpoint: scheme http or https, no user, no query. Whether http is
     /// allowed is decided by `egress`, when it knows the address.

@@ -171,11 +171,7 @@ fn collect(decoded: &mut Decoded) -> Draft {
         .zip(decoded.parts.iter_mut().map(std::mem::take))
         .filter(|(_, rows)| !rows.rows.is_empty())
         .collect();
-    Draft {
-        parts,
-        rejected: std::mem::take(&mut decoded.rejected),
-        over_quota: decoded.over_quota,
-    }
+    Draft { parts, rejected: std::mem::take(&mut decoded.rejected), over_quota: decoded.over_quota }
 }
 
 fn may_block() -> bool {

@@ -25,6 +25,7 @@ mod start;
 mod table;
 #[cfg(test)]
 mod tests;
+mod views;
 
 use std::fmt;
 use std::sync::Arc;
@@ -103,6 +104,67 @@ impl fmt::Debug for Target {
     }
 }
 
+impl Target {
+    /// Whether both are one and the same destination, or fail for the same cause.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ready(own), Self::Ready(other)) => Arc::ptr_eq(own, other),
+            (Self::Unusable(own), Self::Unusable(other)) => own == other,
+            _ => false,
+        }
+    }
+}
+
+/// All sinks as they are configured.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    /// Those that are known.
+    pub sinks: Vec<SinkSpec>,
+    /// What is written and cannot be read. Lanes that it may be about are no removed ones.
+    pub unread: Vec<Unread>,
+}
+
+impl From<Vec<SinkSpec>> for Configured {
+    fn from(sinks: Vec<SinkSpec>) -> Self {
+        Self { sinks, unread: Vec::new() }
+    }
+}
+
+/// Something that is written and of which it is not known which sinks are in it, or whose records they get: no lane can
+/// be made of it. What the journal knows of such sinks keeps its place and is shown as blocked.
+#[derive(Debug, Clone)]
+pub struct Unread {
+    /// The organisation that owns it; `None` for the operator's, and when nobody knows whose it is.
+    pub owner: Option<OrgId>,
+    /// The sinks of that owner that it may be about.
+    pub sinks: UnreadSinks,
+    /// What is wrong with it.
+    pub cause: Cause,
+}
+
+/// Which sinks something that cannot be read may be about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnreadSinks {
+    /// This one.
+    One(String),
+    /// Any of its owner: a whole file, which is shown under this name.
+    Any(String),
+    /// Nobody knows whose it is: a folder, which is shown under this name.
+    Nobodys(String),
+}
+
+impl Unread {
+    /// Whether it may be about this sink.
+    fn may_be(&self, owner: Option<&OrgId>, name: &str) -> bool {
+        let same = self.owner.as_ref() == owner;
+        match &self.sinks {
+            UnreadSinks::One(own) => same && own == name,
+            UnreadSinks::Any(_) => same,
+            UnreadSinks::Nobodys(_) => false,
+        }
+    }
+}
+
 /// A configured sink.
 #[derive(Debug, Clone)]
 pub struct SinkSpec {
@@ -131,6 +193,28 @@ pub struct SinkSpec {
 }
 
 impl SinkSpec {
+    /// Whether nothing is different.
+    fn is_same(&self, other: &Self) -> bool {
+        let Self {
+            owner,
+            name,
+            kind,
+            scope,
+            target,
+            concurrency,
+            lane_concurrency,
+            max_delay,
+            begin,
+            plan_epoch,
+            paused,
+        } = self;
+        (owner, name, kind, scope, begin)
+            == (&other.owner, &other.name, &other.kind, &other.scope, &other.begin)
+            && (concurrency, lane_concurrency) == (&other.concurrency, &other.lane_concurrency)
+            && (max_delay, plan_epoch, paused) == (&other.max_delay, &other.plan_epoch, &other.paused)
+            && target.is_same(&other.target)
+    }
+
     /// The id under which the journal knows the sink.
     #[must_use]
     pub fn id(&self) -> SinkId {

@@ -129,7 +129,8 @@ impl SinkStatus {
 #[derive(Debug, Clone)]
 pub(crate) struct SinkView {
     pub(crate) status: SinkStatus,
-    pub(crate) scope: Scope,
+    /// `None`: nobody knows.
+    pub(crate) scope: Option<Scope>,
     pub(crate) lanes: Vec<LaneView>,
 }
 
@@ -157,19 +158,18 @@ pub(crate) struct LaneView {
 pub(crate) struct Stamps {
     pub(crate) end: Row,
     pub(crate) next: FxHashMap<OrgId, Seq>,
-    total: u64,
 }
 
 impl Stamps {
     pub(crate) fn new(end: Row, next: Vec<(OrgId, Seq)>) -> Self {
-        let total = next.iter().map(|(_, seq)| seq.0).sum();
-        Self { end, next: next.into_iter().collect(), total }
+        Self { end, next: next.into_iter().collect() }
     }
 
-    /// Records of `scope` that were stamped before `end`.
+    /// Records of `scope` that were stamped before `end`. Of everybody's they are the rows: each organisation leaves out
+    /// seqs for records that were lost without a name, but they were one organisation's.
     pub(crate) fn stamped(&self, scope: &Scope) -> u64 {
         match scope {
-            Scope::All => self.total,
+            Scope::All => self.end.0,
             Scope::Orgs(orgs) => orgs.iter().filter_map(|org| self.next.get(org)).map(|seq| seq.0).sum(),
         }
     }
@@ -220,15 +220,23 @@ fn complete_one(log: &Arc<dyn LogBackend>, view: SinkView, stamps: &[Stamps], no
     let mut oldest: Option<i64> = None;
     for lane in &view.lanes {
         let Some(stamps) = stamps.get(usize::from(lane.partition.0)) else { continue };
-        let extent = extent_between(log, lane.partition, &view.scope, lane.scan, stamps.end);
+        let Some(scope) = &view.scope else {
+            // What became of it is known; what is pending cannot be counted.
+            status.stamped += lane.start + lane.counts.settled();
+            status.start += lane.start;
+            status.open_gaps += lane.gaps.len() as u64;
+            status.counts.add(&lane.counts);
+            continue;
+        };
+        let extent = extent_between(log, lane.partition, scope, lane.scan, stamps.end);
         let pending = extent.rows.saturating_sub(lane.cut_behind_scan) + lane.open_records;
-        status.stamped += stamps.stamped(&view.scope);
+        status.stamped += stamps.stamped(scope);
         status.start += lane.start;
         status.pending += pending;
         status.open_gaps += lane.gaps.len() as u64;
         status.counts.add(&lane.counts);
         if pending > 0 {
-            let all = log.extent(lane.partition, &view.scope, lane.prefix);
+            let all = log.extent(lane.partition, scope, lane.prefix);
             oldest = [oldest, all.oldest_ms].into_iter().flatten().min();
             status.pending_bytes += all.bytes;
         }

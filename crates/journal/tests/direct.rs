@@ -227,7 +227,7 @@ fn the_owner_brings_its_blocks_in_whole_pages() {
         let settings = Settings { direct_from: 32 << 10, ..settings() };
         let journal = open(Arc::new(sim.clone()), Path::new("/j"), &settings).unwrap();
         let io = Box::new(journal.writers.into_iter().next().unwrap());
-        let settings = OwnerSettings { window: 1000, partitions: 1 };
+        let settings = OwnerSettings { window: 1000, groups: 1 << 12 };
         let owner = flow::partition::Owner::open(P0, io, Arc::clone(&directory), settings, clock.now());
         (owner.unwrap(), journal.reader)
     };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flow::clock::Clock;
+use flow::clock::{Clock, UnixMillis};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -158,6 +158,7 @@ async fn answer(
     takeover: mpsc::Sender<Takeover>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let number = state.arrived();
+    let began = state.clock.now().wall;
     let fault = state.next_fault();
     let mut gate = state.paused.subscribe();
     if gate.wait_for(|paused| !*paused).await.is_err() {
@@ -191,7 +192,7 @@ async fn answer(
                 return give_up(&takeover, Takeover { bytes: Vec::new(), pace: None, end: End::Close }).await;
             }
         };
-        judge(&state, &head, body, number, mode, fault.skip)
+        judge(&state, &head, body, (number, began), mode, fault.skip)
     };
     let reply = fault.answer.unwrap_or(reply);
     let wire = |missing: usize| reply.to_wire(reply.body.len() + missing);
@@ -231,7 +232,7 @@ fn judge(
     state: &State,
     head: &http::request::Parts,
     body: Option<Bytes>,
-    number: u64,
+    (number, began): (u64, UnixMillis),
     mode: Mode,
     skip: bool,
 ) -> Reply {
@@ -254,7 +255,7 @@ fn judge(
     };
     let note = RequestNote {
         number,
-        at: now.wall,
+        at: began,
         method: head.method.to_string(),
         target: head.uri.to_string(),
         headers: head.headers.iter().map(header).collect(),

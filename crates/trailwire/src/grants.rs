@@ -31,7 +31,10 @@ pub fn producers(operator: &Operator) -> anyhow::Result<Producers> {
     let producers: anyhow::Result<Vec<Producer>> = operator
         .producers
         .iter()
-        .map(|producer| Ok(Producer { grant: grant(producer)?, tokens: vec![token(&producer.token)] }))
+        .map(|producer| {
+            let tokens = producer.tokens.iter().map(token).collect();
+            Ok(Producer { grant: grant(producer)?, tokens })
+        })
         .collect();
     Ok(Producers::new(producers?))
 }

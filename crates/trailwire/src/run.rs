@@ -7,6 +7,8 @@ mod idle;
 mod outward;
 mod reload;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -37,8 +39,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cli::Exit;
-use crate::sinks::{self, Configuration};
-use crate::{grants, master_secret, otlp};
+use crate::sinks::{Configuration, Made};
+use crate::{grants, master_secret, operator_client, otlp};
 
 /// How long deliveries under way may take once the process was told to stop.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -70,6 +72,7 @@ pub struct Daemon {
     listeners: Vec<JoinHandle<Drained>>,
     reloading: reload::Reloading,
     signals: Arc<Signals>,
+    exporting: Option<JoinHandle<()>>,
 }
 
 /// The daemon without its listeners: journal, owners, lanes and the way in.
@@ -78,6 +81,7 @@ pub struct Core {
     intake: Arc<Intake>,
     budget: Arc<Budget>,
     lanes: Lanes,
+    made: Made,
     log: Arc<LocalLog>,
     engine: JoinHandle<()>,
     grants: BTreeMap<String, Arc<Grant>>,
@@ -99,10 +103,11 @@ impl Core {
         let clock = Clock::system();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let folder = operator.data_dir.join("journal");
-        std::fs::create_dir_all(&operator.data_dir)
+        make_folder(&operator.data_dir)
             .with_context(|| format!("creating {}", operator.data_dir.display()))?;
         let is_old = folder.join("manifest.json").try_exists().context("looking at the journal")?;
         let secret = master_secret::load(&operator.data_dir, operator.master_secret.as_ref(), is_old)?;
+        master_secret::check(&operator.data_dir, &secret, is_old)?;
         let opened = open_journal(&folder, configuration)?;
         for (partition, recovery) in opened.recoveries.iter().enumerate() {
             tracing::debug!(partition, ?recovery, "recovered");
@@ -130,12 +135,12 @@ impl Core {
         })
         .await
         .context("restoring the journal's state")?
-        .map_err(|fault| StartFault { exit: Exit::Damaged, error: fault.into() })?;
+        .map_err(|fault| StartFault { exit: exit_of(&fault), error: fault.into() })?;
 
         let (notify, inbox) = inbox(partitions);
         let observer: Arc<dyn Observer> = LogObserver::new(notify, stop);
         let reader: Arc<dyn SegmentRead> = Arc::<journal::Reader>::clone(&opened.reader);
-        let opened_log = restored.start(reader, &clock, &observer);
+        let opened_log = restored.start(reader, &clock, &observer).context("starting an owner thread")?;
         let log: Arc<LocalLog> = opened_log.log;
         let backend: Arc<dyn LogBackend> = Arc::<LocalLog>::clone(&log);
         let mut lane_settings = LaneSettings::new(
@@ -157,7 +162,8 @@ impl Core {
         let engine = tokio::spawn(engine.run());
 
         let client = outward::client(operator, &clock)?;
-        lanes.apply(sinks::specs(configuration, &client)).await.context("starting the sinks")?;
+        let mut made = Made::default();
+        lanes.apply(made.make(configuration, &client)).await.context("starting the sinks")?;
 
         let plan = Arc::new(Plan::new(Keys::derive(&secret), Arc::clone(&directory)));
         let tallies = Arc::new(Tallies::default());
@@ -183,6 +189,7 @@ impl Core {
             intake,
             budget,
             lanes,
+            made,
             log,
             engine,
             grants: grants::all(operator)?,
@@ -205,6 +212,12 @@ impl Core {
     #[must_use]
     pub fn grant(&self, producer: &str) -> Option<Arc<Grant>> {
         self.grants.get(producer).map(Arc::clone)
+    }
+
+    /// Resolves when the delivery engine has ended though nobody told it to: from then on nothing is delivered, and the
+    /// process must stop. [`Core::shut_down`] is not for such a core.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        end_of(&mut self.engine).await
     }
 
     /// Lets deliveries under way finish, records every cursor, writes the watermark.
@@ -236,7 +249,7 @@ impl Daemon {
         let ingest = bind(operator.listen.ingest, "listen.ingest").await?;
         let admin = bind(operator.listen.admin, "listen.admin").await?;
         let (ingest_address, admin_address) = (address(&ingest)?, address(&admin)?);
-        let core = Core::start(&configuration).await?;
+        let mut core = Core::start(&configuration).await?;
         let producers = grants::producers(operator)?;
         if producers.is_empty() {
             tracing::warn!("no producer is configured: every request to /v1/events will be refused");
@@ -258,13 +271,28 @@ impl Daemon {
             )),
             tokio::spawn(serve(admin, pages, Limits::default(), core.clock.clone(), stopped.clone())),
         ];
-        if let Some(endpoint) = &operator.otlp_endpoint {
-            otlp::start(endpoint, &core.client, &signals, &core.clock, stopped)
-                .with_context(|| format!("exporting metrics to {endpoint}"))?;
-        }
+        let exporting = match &operator.otlp_endpoint {
+            Some(endpoint) => {
+                let client = operator_client::client(&operator.egress_roots, &core.clock)?;
+                let task = otlp::start(endpoint, &client, &signals, &core.clock, stopped)
+                    .with_context(|| format!("exporting metrics to {endpoint}"))?;
+                Some(task)
+            }
+            None => None,
+        };
         core.source.enter();
-        let reloading = reload::Reloading::new(path, environment, configuration, intake);
-        Ok(Self { ingest: ingest_address, admin: admin_address, core, stop, listeners, reloading, signals })
+        let reloading =
+            reload::Reloading::new(path, environment, configuration, std::mem::take(&mut core.made), intake);
+        Ok(Self {
+            ingest: ingest_address,
+            admin: admin_address,
+            core,
+            stop,
+            listeners,
+            reloading,
+            signals,
+            exporting,
+        })
     }
 
     /// Journal, lanes and the way in.
@@ -277,6 +305,11 @@ impl Daemon {
     #[must_use]
     pub fn signals(&self) -> &Arc<Signals> {
         &self.signals
+    }
+
+    /// See [`Core::failed`].
+    pub async fn failed(&mut self) -> anyhow::Error {
+        self.core.failed().await
     }
 
     /// Reads the configuration again and applies what changed. What cannot be read leaves the old in force.
@@ -296,7 +329,14 @@ impl Daemon {
                 tracing::warn!(requests = drained.cut, "cut requests that took too long");
             }
         }
-        self.core.shut_down().await
+        let ended = self.core.shut_down().await;
+        // Bounded by the exporter's own time-out, and of less weight than the cursors.
+        if let Some(exporting) = self.exporting
+            && let Err(error) = exporting.await
+        {
+            tracing::warn!(%error, "the export of metrics ended badly");
+        }
+        ended
     }
 }
 
@@ -343,6 +383,44 @@ async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartFault>
 
 fn address(listener: &TcpListener) -> anyhow::Result<SocketAddr> {
     listener.local_addr().context("asking for the listener's address")
+}
+
+/// Makes the folder and those above it, and their entries durable: a journal in a folder that a power cut takes away
+/// would be gone with everything that was acknowledged.
+fn make_folder(folder: &std::path::Path) -> std::io::Result<()> {
+    let above = || folder.ancestors().filter(|path| !path.as_os_str().is_empty());
+    let missing = above().take_while(|path| !path.exists()).count();
+    std::fs::create_dir_all(folder)?;
+    // Also where nothing is missing: an earlier start may have ended between the two steps.
+    for path in above().take(missing.max(1)) {
+        let parent = path.parent().unwrap_or(path);
+        let parent = if parent.as_os_str().is_empty() { std::path::Path::new(".") } else { parent };
+        match std::fs::File::open(parent).and_then(|parent| parent.sync_all()) {
+            // A folder above that is not ours to read: whoever made ours there has to know.
+            Err(error) if missing == 0 && error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// Only damage sends the operator to `journal repair`: a full or failing disk must not.
+fn exit_of(fault: &OwnerFault) -> Exit {
+    match fault {
+        OwnerFault::State { .. } => Exit::Damaged,
+        OwnerFault::Io { error, .. } if error.kind() == std::io::ErrorKind::InvalidData => Exit::Damaged,
+        OwnerFault::Io { .. } | OwnerFault::Panicked { .. } => Exit::Failure,
+    }
+}
+
+/// Why the engine has ended.
+async fn end_of(engine: &mut JoinHandle<()>) -> anyhow::Error {
+    let text = "the delivery engine has ended, nothing is delivered any more: the process stops, and a restart goes on at \
+                the recorded places; this is a bug, please report it";
+    match engine.await {
+        Ok(()) => anyhow::Error::msg(text),
+        Err(error) => anyhow::Error::new(error).context(text),
+    }
 }
 
 /// An owner that failed ends the process.

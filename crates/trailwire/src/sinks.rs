@@ -1,16 +1,19 @@
 //! The table of sink types, and from a sink's configuration to what the delivery engine needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 use config::{BrokenSink, Loaded, Selection, SinkConfig, SinkType, StartFrom};
+use event::OrgId;
 use flow::clock::UnixMillis;
-use flow::lane::{Begin, SinkSpec, Target};
+use flow::lane::{Begin, Configured, SinkSpec, Target, Unread, UnreadSinks};
+use flow::lane_state::SinkId;
 use flow::log::Scope;
 use flow::sink::Cause;
 
 /// The settings of a sink of any type.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SinkSettings {
     /// `splunk_hec`.
     SplunkHec(splunk_hec::Settings),
@@ -27,20 +30,44 @@ pub fn types() -> Vec<SinkType<SinkSettings>> {
     })]
 }
 
-/// What the engine needs for each sink that is written down, whether it can be made or not.
-#[must_use]
-pub fn specs(loaded: &Configuration, client: &egress::Client) -> Vec<SinkSpec> {
-    let mut specs: Vec<SinkSpec> = loaded.sinks.iter().map(|sink| spec(sink, client)).collect();
-    specs.extend(loaded.broken.iter().filter_map(broken));
-    specs
+/// The sinks as they were last made. One in which nothing changed is not made anew: it keeps its connections, and what
+/// it has learnt of its collector.
+#[derive(Debug, Default)]
+pub struct Made(HashMap<SinkId, (SinkConfig<SinkSettings>, SinkSpec)>);
+
+impl Made {
+    /// What the engine needs for everything that is written down, whether it can be made or not.
+    pub fn make(&mut self, loaded: &Configuration, client: &egress::Client) -> Configured {
+        let mut before = std::mem::take(&mut self.0);
+        for sink in &loaded.sinks {
+            let id = SinkId::of(sink.owner.as_ref(), &sink.name);
+            let made = match before.remove(&id) {
+                Some((config, made)) if config.is_same(sink) => made,
+                _ => spec(sink, client),
+            };
+            self.0.insert(id, (sink.clone(), made));
+        }
+        let mut configured =
+            Configured { sinks: self.0.values().map(|(_, made)| made.clone()).collect(), unread: Vec::new() };
+        for sink in &loaded.broken {
+            match broken_spec(sink) {
+                Some(spec) => configured.sinks.push(spec),
+                None => configured.unread.push(unread(sink)),
+            }
+        }
+        configured
+    }
+}
+
+fn scope(orgs: &Selection<OrgId>) -> Scope {
+    match orgs {
+        Selection::All => Scope::All,
+        Selection::These(orgs) => Scope::Orgs(Arc::new(orgs.iter().cloned().collect::<BTreeSet<_>>())),
+    }
 }
 
 fn spec(sink: &SinkConfig<SinkSettings>, client: &egress::Client) -> SinkSpec {
-    let scope = match &sink.orgs {
-        Selection::All => Scope::All,
-        Selection::These(orgs) => Scope::Orgs(Arc::new(orgs.iter().cloned().collect::<BTreeSet<_>>())),
-    };
-    let tenant = sink.owner.as_ref().map_or("*", |owner| owner.as_str());
+    let tenant = sink.owner.as_ref().map_or(egress::OPERATOR, |owner| owner.as_str());
     let SinkSettings::SplunkHec(settings) = &sink.settings;
     let target = match splunk_hec::HecSink::new(settings.clone(), client, tenant) {
         Ok(made) => Target::Ready(Arc::new(made)),
@@ -54,7 +81,7 @@ fn spec(sink: &SinkConfig<SinkSettings>, client: &egress::Client) -> SinkSpec {
         owner: sink.owner.clone(),
         name: sink.name.clone(),
         kind: sink.sink_type,
-        scope,
+        scope: scope(&sink.orgs),
         target,
         concurrency: limit(sink.common.request.concurrency),
         lane_concurrency: limit(sink.common.request.concurrency),
@@ -74,24 +101,19 @@ fn limit(concurrency: u32) -> u16 {
 }
 
 /// A sink that is written and cannot be made: it keeps (or gets) its place in the journal and shows why it is blocked.
-fn broken(sink: &BrokenSink) -> Option<SinkSpec> {
+/// `None` where it is not known whose records it would get: a wrong place could not be mended later.
+fn broken_spec(sink: &BrokenSink) -> Option<SinkSpec> {
     let name = sink.name.clone()?;
-    if sink.owner.is_none() && sink.folder.is_some() {
-        // Nobody knows whose it is: the problem is shown, no lane can be made.
-        return None;
-    }
-    let scope = sink.owner.clone().map_or(Scope::All, Scope::one);
-    let problem = sink.problems.first();
+    let scope = match (&sink.owner, &sink.orgs) {
+        (Some(owner), _) => Scope::one(owner.clone()),
+        (None, orgs) => scope(orgs.as_ref()?),
+    };
     Some(SinkSpec {
         owner: sink.owner.clone(),
         name,
         kind: "unknown",
         scope,
-        target: Target::Unusable(Cause {
-            what: problem.map_or_else(|| "its settings cannot be used".to_owned(), ToString::to_string),
-            remedy: "correct the file; `trailwire validate` shows all problems".to_owned(),
-            code: None,
-        }),
+        target: Target::Unusable(cause(sink)),
         concurrency: 1,
         lane_concurrency: 1,
         max_delay: std::time::Duration::from_secs(1),
@@ -99,4 +121,26 @@ fn broken(sink: &BrokenSink) -> Option<SinkSpec> {
         plan_epoch: 0,
         paused: false,
     })
+}
+
+/// What is written and cannot be read, under the name of its file (`acme/sinks.yaml`).
+fn unread(sink: &BrokenSink) -> Unread {
+    let file = sink.file().unwrap_or_default();
+    let file = Path::new(&file).file_name().unwrap_or_default().to_string_lossy();
+    let shown = sink.folder.as_ref().map_or_else(|| file.to_string(), |folder| format!("{folder}/{file}"));
+    let sinks = match &sink.name {
+        Some(name) => UnreadSinks::One(name.clone()),
+        None if sink.owner.is_none() && sink.folder.is_some() => UnreadSinks::Nobodys(shown),
+        None => UnreadSinks::Any(shown),
+    };
+    Unread { owner: sink.owner.clone(), sinks, cause: cause(sink) }
+}
+
+fn cause(sink: &BrokenSink) -> Cause {
+    let problem = sink.problems.first();
+    Cause {
+        what: problem.map_or_else(|| "its settings cannot be used".to_owned(), ToString::to_string),
+        remedy: "correct the file; `trailwire validate` shows all problems".to_owned(),
+        code: None,
+    }
 }

@@ -7,7 +7,7 @@ mod tests;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use receiver::Audit;
-use receiver::audit::{Feed, Repeat};
+use receiver::audit::{Arrived, Feed, Repeat};
 use serde_json::Value;
 
 use crate::canary;
@@ -30,6 +30,8 @@ pub struct SinkBooks {
     pub feeds: Vec<Feed>,
     /// What arrived again.
     pub repeats: Vec<Repeat>,
+    /// When the first request on each channel began to arrive.
+    pub channels: Vec<i64>,
     /// What it was told to be lost.
     pub gaps: Vec<Gap>,
     /// Its entry of the status page.
@@ -77,7 +79,8 @@ impl SinkBooks {
         let told = audit.report().told_gaps;
         let gaps = told.iter().filter(|gap| gap.token == token).map(|gap| Gap::read(&gap.record)).collect();
         let accounts = entry(status, owner).cloned().unwrap_or_default();
-        Self { owner, may_expire, feeds, repeats, gaps, accounts }
+        let channels = audit.channels().map(|first| first.0).collect();
+        Self { owner, may_expire, feeds, repeats, channels, gaps, accounts }
     }
 
     fn name(&self) -> String {
@@ -163,6 +166,7 @@ pub fn at_the_end(
     }
     for sink in sinks {
         let name = sink.name();
+        let ends = Ends { kills, channels: &sink.channels };
         let mut of_sink = Vec::new();
         let mut missing = Vec::new();
         for org in sink.orgs() {
@@ -173,9 +177,9 @@ pub fn at_the_end(
                 of_sink.push(format!("it got records of {}", ORGS[org].0));
             }
         }
-        of_gaps(sink, &missing, kills, &mut of_sink);
+        of_gaps(sink, &missing, &ends, &mut of_sink);
         of_accounts(sink, acknowledged, missing.len() as u64, &mut of_sink);
-        of_sink.extend(sink.repeats.iter().filter_map(|repeat| of_repeat(repeat, kills)));
+        of_sink.extend(sink.repeats.iter().filter_map(|repeat| of_repeat(repeat, &ends)));
         complaints.extend(of_sink.into_iter().map(|what| format!("{name}: {what}")));
     }
     complaints
@@ -225,7 +229,7 @@ fn of_feed(
 }
 
 /// What is missing was told; and what was told is missing, or was on its way when the process was killed.
-fn of_gaps(sink: &SinkBooks, missing: &[u64], kills: &[i64], complaints: &mut Vec<String>) {
+fn of_gaps(sink: &SinkBooks, missing: &[u64], ends: &Ends<'_>, complaints: &mut Vec<String>) {
     if !sink.may_expire && !sink.gaps.is_empty() {
         complaints.push(format!("nothing expired, and yet a gap was told: {:?}", sink.gaps.first()));
     }
@@ -256,7 +260,9 @@ fn of_gaps(sink: &SinkBooks, missing: &[u64], kills: &[i64], complaints: &mut Ve
     if let Some(owner) = sink.owner {
         let feed = &sink.feeds[owner];
         let told = exact.iter().filter_map(|seq| Some((seq, feed.get(seq)?)));
-        for (seq, arrived) in told.filter(|(_, arrived)| !was_under_way(arrived.at.0, i64::MAX, kills)) {
+        let unexplained =
+            |arrived: &Arrived| !ends.explain(arrived.channel, (arrived.began.0, arrived.at.0), i64::MAX);
+        for (seq, arrived) in told.filter(|(_, arrived)| unexplained(arrived)) {
             complaints.push(format!("seq {seq} was delivered at {} and told as lost", arrived.at.0));
         }
     }
@@ -281,19 +287,39 @@ fn of_accounts(
     }
 }
 
-/// Whether what arrived at `first_at` may come again, at `again_at`: a kill found it in flight or just settled.
-fn was_under_way(first_at: i64, again_at: i64, kills: &[i64]) -> bool {
-    let window = -WAY_BACK_MS..=REPEAT_WINDOW_MS + WAY_BACK_MS;
-    kills.iter().any(|kill| window.contains(&(kill - first_at)) && *kill <= again_at)
+/// When a life of the daemon was ended, and what it had sent then.
+struct Ends<'a> {
+    kills: &'a [i64],
+    /// When the first request of each life arrived.
+    channels: &'a [i64],
 }
 
-fn of_repeat(repeat: &Repeat, kills: &[i64]) -> Option<String> {
+impl Ends<'_> {
+    /// Whether what came on this channel, with a request that began to arrive at `began` and was taken in at `at`, may
+    /// come again at `again_at`: the kill that ended that life found it in flight or just settled.
+    fn explain(&self, channel: u32, (began, at): (i64, i64), again_at: i64) -> bool {
+        let latest = at + REPEAT_WINDOW_MS + WAY_BACK_MS;
+        // A life was ended by the first kill after its first request arrived. When the receiver is so busy that a life's
+        // first request is read after its end, the request itself tells when it was in flight.
+        let begun = self.channels.get(channel as usize).copied().unwrap_or(i64::MAX);
+        let end = self.kills.iter().copied().filter(|kill| *kill >= begun).min();
+        let in_flight =
+            self.kills.iter().any(|kill| (began - WAY_BACK_MS..=latest).contains(kill) && *kill <= again_at);
+        end.is_some_and(|end| end <= latest && end <= again_at) || in_flight
+    }
+}
+
+fn of_repeat(repeat: &Repeat, ends: &Ends<'_>) -> Option<String> {
     if !repeat.equal {
         return Some(format!("a repeat differs: {repeat:?}"));
     }
-    if was_under_way(repeat.first_at, repeat.again_at, kills) {
+    if repeat.first_channel == repeat.again_channel {
+        return Some(format!("repeated by the same life: {repeat:?}"));
+    }
+    if ends.explain(repeat.first_channel, (repeat.first_began, repeat.first_at), repeat.again_at) {
         return None;
     }
+    let kills = ends.kills;
     let near: Vec<i64> =
         kills.iter().map(|kill| kill - repeat.first_at).filter(|ms| (-3000..3000).contains(ms)).collect();
     Some(format!("repeated without a kill shortly after it came first (kills at {near:?} ms): {repeat:?}"))

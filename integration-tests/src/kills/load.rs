@@ -32,8 +32,8 @@ pub struct Load {
 
 /// Why a batch was not acknowledged.
 enum Unanswered {
-    /// The daemon said: later.
-    Busy,
+    /// The daemon said: later, in these words.
+    Busy(String),
     /// The connection broke.
     Gone,
 }
@@ -75,7 +75,11 @@ impl Load {
         let mut client = Client::new(url);
         loop {
             let Some(batch) = self.unanswered.lock().unwrap().pop() else { return };
-            assert!(self.send(&mut client, batch).is_ok(), "a healthy daemon takes what was left");
+            match self.send(&mut client, batch) {
+                Ok(()) => {}
+                Err(Unanswered::Busy(text)) => panic!("a healthy daemon takes what was left: {text}"),
+                Err(Unanswered::Gone) => panic!("a healthy daemon takes what was left: it is gone"),
+            }
         }
     }
 
@@ -109,7 +113,7 @@ impl Load {
         while !stop.load(Ordering::SeqCst) {
             let left = self.unanswered.lock().unwrap().pop();
             match self.send(&mut client, left.unwrap_or_else(|| self.fresh())) {
-                Ok(()) | Err(Unanswered::Busy) => {}
+                Ok(()) | Err(Unanswered::Busy(_)) => {}
                 Err(Unanswered::Gone) => return,
             }
         }
@@ -145,7 +149,7 @@ impl Load {
             Ok(reply) => {
                 let text = String::from_utf8_lossy(&reply.body);
                 assert!(reply.status == 503, "unexpected answer {}: {text}", reply.status);
-                Unanswered::Busy
+                Unanswered::Busy(text.into_owned())
             }
             Err(error) => {
                 let hangs = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);

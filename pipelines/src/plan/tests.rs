@@ -126,7 +126,9 @@ fn a_broken_document_stores_nothing() {
 
 #[test]
 fn an_event_that_nests_deeply_does_not_hurt_its_neighbours() {
-    let deep = |levels: usize| format!("{{\"id\":\"deep\",\"x\":{}\"]\\\"\"{}}}", "[".repeat(levels), "]".repeat(levels));
+    let deep = |levels: usize| {
+        format!("{{\"id\":\"deep\",\"x\":{}\"]\\\"\"{}}}", "[".repeat(levels), "]".repeat(levels))
+    };
     for levels in [40, 5_000, 60_000] {
         let body = format!("[{},{},{}]", event("1", "o"), deep(levels), event("2", "o"));
         let decoded = decode(body.as_bytes(), Format::Json).unwrap();
@@ -334,8 +336,7 @@ fn times_far_from_now_are_marked() {
     assert!(at(HOUR_MS + 1).contains("\"time_mark\":\"future\"") && !at(HOUR_MS).contains("time_mark"));
     assert!(at(-YEAR_MS - 1).contains("\"time_mark\":\"past\"") && !at(-YEAR_MS).contains("time_mark"));
     assert!(
-        tail("\"1969-12-31T23:59:59.999Z\"")
-            .contains("\"time\":\"1969-12-31T23:59:59.999Z\",\"org_id\"")
+        tail("\"1969-12-31T23:59:59.999Z\"").contains("\"time\":\"1969-12-31T23:59:59.999Z\",\"org_id\"")
     );
     assert!(tail("-1").contains("\"time\":\"1969-12-31T23:59:59.999Z\""));
 }

@@ -502,6 +502,106 @@ async fn a_refused_connection_is_told_as_such() {
     assert!(!fault.outcome_unknown());
 }
 
+/// All that a tenant can see of a fault.
+fn seen(fault: &Fault) -> (String, &'static str, bool) {
+    (fault.to_string(), fault.remedy(), fault.needs_a_person())
+}
+
+#[tokio::test]
+async fn a_tenant_cannot_list_the_names_of_the_network() {
+    let inner = vec!["10.1.2.3".parse().unwrap()];
+    let answers = Answers(vec![("inner.example.", inner)], Arc::default());
+    let client = Client::with_resolver(Policy::default(), Clock::system(), Arc::new(answers)).unwrap();
+    let fault = async |tenant: &str, url: &str| {
+        client.endpoint(tenant, &url.parse().unwrap()).unwrap().send(post("x")).await.unwrap_err()
+    };
+    let (inside, nowhere) = ("https://inner.example", "https://unknown.example");
+    let (one, other) = (fault("acme", inside).await, fault("acme", nowhere).await);
+    assert_eq!((one.kind(), other.kind()), (FaultKind::Forbidden, FaultKind::Resolve));
+    assert_eq!(seen(&one), seen(&other));
+    let (one, other) = (fault(OPERATOR, inside).await, fault(OPERATOR, nowhere).await);
+    assert_ne!(seen(&one), seen(&other), "the operator is told which");
+    // Who writes an address knows it.
+    let literal = fault("acme", "https://10.1.2.3").await;
+    assert!(literal.needs_a_person() && literal.to_string().contains("not a public one"), "{literal}");
+}
+
+#[tokio::test]
+async fn a_tenant_cannot_look_for_open_ports_in_the_network() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let other_protocol = || {
+        script(|mut wire| async move {
+            wire.say("220 mail.example ESMTP\r\n").await;
+            drop(wire.tcp.read(&mut [0; 1]).await);
+        })
+    };
+    let hangs_up = || script(|wire| async move { drop(wire) });
+    let silent = || {
+        script(|wire| async move {
+            let _held = wire;
+            std::future::pending().await
+        })
+    };
+    let open =
+        peer(vec![other_protocol(), other_protocol(), hangs_up(), hangs_up(), silent(), silent()]).await;
+    let urls = [
+        format!("https://{closed}"),
+        format!("http://{closed}"),
+        format!("https://{}", open.address),
+        format!("http://{}", open.address),
+        format!("https://{}", open.address),
+        format!("http://{}", open.address),
+        format!("https://{}", open.address),
+        format!("http://{}", open.address),
+    ];
+    let client = client(loopback(true));
+    let mut told = std::collections::BTreeSet::new();
+    for url in &urls {
+        let request = Request { timeout: Duration::from_millis(300), ..post("x") };
+        let fault = client.endpoint("acme", &url.parse().unwrap()).unwrap().send(request).await.unwrap_err();
+        assert!(fault.is_veiled(), "{url}: {:?}", fault.kind());
+        told.insert(seen(&fault));
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+    let fault = client.endpoint(OPERATOR, &format!("http://{closed}").parse().unwrap()).unwrap();
+    let fault = fault.send(post("x")).await.unwrap_err();
+    assert_eq!(fault.to_string(), "the receiver refused the connection");
+}
+
+#[test]
+fn faults_of_public_destinations_are_told_in_full() {
+    for kind in [
+        FaultKind::Connect(std::io::ErrorKind::ConnectionRefused),
+        FaultKind::Tls(TlsFault::Handshake),
+        FaultKind::Timeout,
+        FaultKind::Cut,
+        FaultKind::Malformed,
+    ] {
+        let fault = Fault::unsent(kind);
+        assert_eq!(seen(&fault.veiled(true, false)), seen(&fault));
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_says_how_much_of_an_answer_it_reads() {
+    let serve = || {
+        script(|mut wire| async move {
+            wire.request().await;
+            let body = "0123456789".repeat(100_000);
+            let text = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            // Whoever has read enough hangs up.
+            drop(wire.tcp.write_all(text.as_bytes()).await);
+        })
+    };
+    let peer = peer(vec![serve(), serve()]).await;
+    let client = client(loopback(true));
+    let cut = to(&client, peer.address).send(post("x")).await.unwrap();
+    assert_eq!((cut.body.len(), cut.truncated), (64 << 10, true));
+    let whole = to(&client, peer.address).reading(2 << 20).send(post("x")).await.unwrap();
+    assert_eq!((whole.body.len(), whole.truncated), (1_000_000, false));
+    assert!(whole.body.chunks(10).all(|ten| ten == b"0123456789"));
+}
+
 mod over_tls {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use rustls::pki_types::PrivateKeyDer;

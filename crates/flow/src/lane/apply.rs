@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::core::{Action, Applying, Beginning, Begun, Core, Timer, Wanted};
 use super::table::{Health, Lane, Place, SinkRow};
-use super::{Begin, SinkSpec, Target};
+use super::{Begin, Configured, SinkSpec, Target};
 use crate::clock::Moment;
 use crate::lane_starts::Starts;
 use crate::lane_state::{Counts, LaneState, SinkId};
@@ -19,9 +19,11 @@ use crate::sink::LaneId;
 use crate::units::{PartitionId, Row};
 
 impl Core {
-    /// Makes `specs` the set of sinks. `reply` is answered when the beginnings of new ones are recorded: events that
+    /// Makes `configured` the set of sinks. `reply` is answered when the beginnings of new ones are recorded: events that
     /// are acknowledged after that reach them even if the process dies at once.
-    pub(super) fn apply(&mut self, specs: Vec<SinkSpec>, reply: oneshot::Sender<()>, now: Moment) {
+    pub(super) fn apply(&mut self, configured: Configured, reply: oneshot::Sender<()>, now: Moment) {
+        let Configured { sinks: specs, unread } = configured;
+        self.unread = unread;
         let wanted: FxHashSet<SinkId> = specs.iter().map(SinkSpec::id).collect();
         let gone: Vec<u32> =
             self.by_id.iter().filter(|(id, _)| !wanted.contains(id)).map(|(_, at)| *at).collect();
@@ -240,9 +242,13 @@ impl Core {
         tracing::info!(sink = %sink.label, "the sink is no longer configured; its place is kept");
     }
 
-    /// Settings changed: they hold from the next cut or attempt on, the place is kept.
+    /// Settings changed: they hold from the next cut or attempt on, the place is kept. Where nothing did, nothing
+    /// happens: whoever edits one sink does not make the others probe their destinations.
     fn change_sink(&mut self, index: u32, spec: SinkSpec, now: Moment) {
         let Some(sink) = self.sinks.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        if sink.spec.is_same(&spec) {
+            return;
+        }
         let is_same_plan = sink.spec.plan_epoch == spec.plan_epoch;
         sink.spec = spec;
         // Whoever changed something wants to see at once whether it helps.
@@ -256,6 +262,7 @@ impl Core {
                 self.renew_lane(*lane, now);
             }
         }
+        self.rest(index);
         self.timers.push(Reverse((now.instant, Timer::Sink(index))));
         for lane in lanes {
             self.offer(lane, now);
@@ -283,8 +290,19 @@ impl Core {
             sink.paused = paused;
             sink.spec.paused &= paused;
         }
+        self.rest(index);
         self.wake_sink(index, now);
         true
+    }
+
+    /// A sink that waits for a person holds nothing that was read ahead.
+    fn rest(&mut self, index: u32) {
+        let Some(sink) = self.sink(index) else { return };
+        if sink.is_paused() || matches!(sink.spec.target, Target::Unusable(_)) {
+            for lane in sink.lanes.clone() {
+                self.drop_stash(lane);
+            }
+        }
     }
 
     /// Whether the sink can deliver at all.

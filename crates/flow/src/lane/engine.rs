@@ -9,15 +9,14 @@ use super::commit::answer;
 use super::core::{Action, Core, Event, LaneCounters};
 use super::inbox::{Inbox, Marks, Shared};
 use super::size::LaneMemory;
-use super::table::Health;
-use super::{LaneSettings, SinkSpec, Target, begin, jobs};
-use crate::clock::{Clock, Instant, Moment, UnixMillis};
+use super::{Configured, LaneSettings, begin, jobs};
+use crate::clock::{Clock, Instant, Moment};
 use crate::lane_state::{LaneState, SinkId};
 use crate::limits::STEP;
 use crate::log::{LogBackend, Scope};
 use crate::orgs::Directory;
 use crate::sink::Attempt;
-use crate::status::{LaneView, SinkState, SinkStatus, SinkView, Stamps};
+use crate::status::{SinkStatus, SinkView, Stamps};
 use crate::units::PartitionId;
 
 /// How long counting what has expired takes, and how often the status waits for that. An owner that does not answer is
@@ -55,7 +54,7 @@ struct Shutdown {
 }
 
 enum Command {
-    Apply(Vec<SinkSpec>, oneshot::Sender<()>),
+    Apply(Configured, oneshot::Sender<()>),
     Pause(SinkId, bool, oneshot::Sender<bool>),
     Views(oneshot::Sender<Vec<SinkView>>),
     Counters(oneshot::Sender<(LaneCounters, usize)>),
@@ -84,13 +83,14 @@ impl std::fmt::Debug for Lanes {
 }
 
 impl Lanes {
-    /// Makes `specs` the configured sinks. Resolves when the beginnings of new ones are durable: wait for it before
+    /// Makes `configured` the configured sinks. Resolves when the beginnings of new ones are durable: wait for it before
     /// events are acknowledged that they must get.
     ///
     /// # Errors
     /// [`EngineStopped`].
-    pub async fn apply(&self, specs: Vec<SinkSpec>) -> Result<(), EngineStopped> {
-        self.ask(|reply| Command::Apply(specs, reply)).await
+    pub async fn apply(&self, configured: impl Into<Configured> + Send) -> Result<(), EngineStopped> {
+        let configured = configured.into();
+        self.ask(|reply| Command::Apply(configured, reply)).await
     }
 
     /// Pauses a sink, or lets it go on. False when there is none with this id.
@@ -257,7 +257,7 @@ impl Engine {
     fn obey(&mut self, command: Command) {
         let now = self.clock.now();
         match command {
-            Command::Apply(specs, reply) => self.core.apply(specs, reply, now),
+            Command::Apply(configured, reply) => self.core.apply(configured, reply, now),
             Command::Pause(sink, paused, reply) => answer(reply, self.core.set_paused(sink, paused, now)),
             Command::Views(reply) => answer(reply, self.core.views(now)),
             Command::Counters(reply) => answer(reply, (self.core.counters, self.core.memory.used())),
@@ -337,103 +337,6 @@ impl Engine {
             return self.core.is_recorded();
         }
         self.core.is_recorded() || is_late
-    }
-}
-
-impl Core {
-    fn views(&self, now: Moment) -> Vec<SinkView> {
-        let mut views: Vec<SinkView> = self.sinks.iter().flatten().map(|sink| self.view(sink, now)).collect();
-        views.extend(self.removed_views());
-        views.sort_by(|a, b| (&a.status.org, &a.status.name).cmp(&(&b.status.org, &b.status.name)));
-        views
-    }
-
-    fn view(&self, sink: &super::table::SinkRow, now: Moment) -> SinkView {
-        let lanes: Vec<_> = sink.lanes.iter().filter_map(|index| self.lane(*index)).collect();
-        let is_behind = lanes.iter().any(|lane| lane.is_behind());
-        let health = match sink.health {
-            Health::Live if is_behind => SinkState::CatchingUp,
-            Health::Live => SinkState::Live,
-            Health::BackingOff { .. } => SinkState::BackingOff,
-            Health::Blocked { .. } => SinkState::Blocked,
-        };
-        let unusable = Self::unusable(sink);
-        let state = match &sink.spec.target {
-            _ if sink.is_paused() => SinkState::Paused,
-            Target::Unusable(_) => SinkState::Blocked,
-            Target::Ready(_) => health,
-        };
-        let next_attempt = match sink.health {
-            Health::BackingOff { until, .. } | Health::Blocked { until, .. } if state == health => {
-                let wait = until.saturating_duration_since(now.instant).as_millis();
-                Some(UnixMillis(now.wall.0.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX))))
-            }
-            _ => None,
-        };
-        let last_error = match unusable {
-            Some(cause) => Some(crate::status::LastError { at: now.wall, cause: cause.clone() }),
-            None => sink.last_error.as_deref().cloned(),
-        };
-        let status = SinkStatus {
-            org: sink.spec.owner.clone(),
-            scope: Some(sink.spec.scope.clone()),
-            name: sink.spec.name.clone(),
-            kind: sink.spec.kind,
-            state,
-            in_flight: u64::from(sink.in_flight),
-            retries: sink.retries,
-            last_success: sink.last_success,
-            last_error,
-            next_attempt,
-            ..SinkStatus::empty(sink.id)
-        };
-        let lanes = lanes
-            .into_iter()
-            .map(|lane| LaneView {
-                partition: lane.partition,
-                scan: lane.ledger.scan(),
-                open_records: lane.ledger.open_records(),
-                cut_behind_scan: lane.ledger.cut_behind_scan(),
-                prefix: lane.ledger.prefix(),
-                is_counting: lane.ledger.has_unsettled_before(self.expired_before(lane.partition).0),
-                counts: *lane.ledger.counts(),
-                start: lane.starts.total(),
-                gaps: lane.ledger.gaps().to_vec(),
-            })
-            .collect();
-        SinkView { status, scope: sink.spec.scope.clone(), lanes }
-    }
-
-    fn removed_views(&self) -> Vec<SinkView> {
-        let mut views: rustc_hash::FxHashMap<SinkId, SinkView> = rustc_hash::FxHashMap::default();
-        for ((id, partition), state) in &self.recovered {
-            let (owner, name) = state.label.split_once('/').unwrap_or_else(|| ("*", state.label.as_ref()));
-            let org = event::OrgId::new(owner).ok();
-            let view = views.entry(*id).or_insert_with(|| SinkView {
-                status: SinkStatus {
-                    org: org.clone(),
-                    scope: org.clone().map(Scope::one),
-                    name: name.to_owned(),
-                    state: SinkState::Removed,
-                    ..SinkStatus::empty(*id)
-                },
-                // The journal does not say for which organisations a removed shared sink was.
-                scope: org.map_or(Scope::All, Scope::one),
-                lanes: Vec::new(),
-            });
-            view.lanes.push(LaneView {
-                partition: *partition,
-                scan: state.next_row,
-                open_records: 0,
-                cut_behind_scan: state.resolved.iter().map(|resolved| resolved.records).sum(),
-                prefix: state.next_row,
-                is_counting: false,
-                counts: state.counts,
-                start: state.starts.iter().flatten().map(|(_, seq)| seq.0).sum(),
-                gaps: state.gaps.clone(),
-            });
-        }
-        views.into_values().collect()
     }
 }
 

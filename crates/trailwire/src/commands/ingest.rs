@@ -21,6 +21,9 @@ pub async fn run(args: IngestArgs, environment: BTreeMap<String, String>) -> any
         Ok(configuration) => configuration,
         Err(exit) => return Ok(exit),
     };
+    if let Err(exit) = super::check_producer(&configuration, &args.producer, &args.config.config) {
+        return Ok(exit);
+    }
     telemetry::start(Format::Pretty, "warn")?;
     let core = match Core::start(&configuration).await {
         Ok(core) => core,

@@ -9,16 +9,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::ingest::Ingest;
-use config::SinkConfig;
 
 use super::{Core, owner_text};
 use crate::grants;
-use crate::sinks::{self, Configuration, types};
+use crate::sinks::{Configuration, Made, types};
 
 pub(super) struct Reloading {
     path: PathBuf,
     environment: BTreeMap<String, String>,
     current: Configuration,
+    made: Made,
     ingest: Arc<Ingest>,
 }
 
@@ -34,14 +34,16 @@ impl Reloading {
         path: PathBuf,
         environment: BTreeMap<String, String>,
         current: Configuration,
+        made: Made,
         ingest: Arc<Ingest>,
     ) -> Self {
-        Self { path, environment, current, ingest }
+        Self { path, environment, current, made, ingest }
     }
 
     pub(super) async fn apply(&mut self, core: &Core) {
-        let mut fresh = match config::load(&self.path, &self.environment, &types()) {
-            Ok(fresh) => fresh,
+        let read = config::load_again(&self.path, &self.environment, &types(), &self.current);
+        let (fresh, kept) = match read {
+            Ok(read) => read,
             Err(problems) => {
                 tracing::error!(%problems, "the configuration cannot be read: everything stays as it is");
                 return;
@@ -50,7 +52,10 @@ impl Reloading {
         for problem in fresh.problems().iter() {
             tracing::warn!(%problem, "the new configuration has a problem");
         }
-        keep_last_good(&mut fresh, &self.current);
+        for (owner, sink) in kept {
+            let org = owner_text(owner.as_ref());
+            tracing::warn!(org, sink, "its new settings cannot be used: it goes on with the old ones");
+        }
         core.directory.configure(fresh.orgs.iter().map(|org| &org.id));
         match grants::producers(&fresh.operator) {
             Ok(producers) => self.ingest.replace_producers(producers),
@@ -60,38 +65,12 @@ impl Reloading {
             grants::quota(&fresh.operator.ingest_per_org),
             fresh.orgs.iter().map(|org| (core.directory.recall(&org.id).key, grants::quota(&org.ingest))),
         );
-        if let Err(error) = core.lanes.apply(sinks::specs(&fresh, &core.client)).await {
+        if let Err(error) = core.lanes.apply(self.made.make(&fresh, &core.client)).await {
             tracing::error!(%error, "the sinks were not applied");
             return;
         }
         core.source.check_tables().await;
         tracing::info!(sinks = fresh.sinks.len(), broken = fresh.broken.len(), "configuration applied");
         self.current = fresh;
-    }
-}
-
-/// A sink that was good before and is broken now goes on as it was.
-fn keep_last_good(fresh: &mut Configuration, before: &Configuration) {
-    let mut kept = Vec::new();
-    fresh.broken.retain(|broken| {
-        let may_be = |sink: &&SinkConfig<_>| broken.may_be(sink.owner.as_ref(), &sink.name, &before.orgs);
-        let old: Vec<_> = before.sinks.iter().filter(may_be).cloned().collect();
-        for sink in &old {
-            let org = owner_text(sink.owner.as_ref());
-            tracing::warn!(
-                org,
-                sink = sink.name,
-                "its new settings cannot be used: it goes on with the old ones"
-            );
-        }
-        let has_old = !old.is_empty();
-        kept.extend(old);
-        !has_old
-    });
-    for sink in kept {
-        let is_there = fresh.sinks.iter().any(|other| other.owner == sink.owner && other.name == sink.name);
-        if !is_there {
-            fresh.sinks.push(sink);
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! The judge complains about everything that a broken product could do.
 
 use flow::clock::UnixMillis;
-use receiver::audit::Arrived;
 use serde_json::json;
 
 use super::*;
@@ -17,7 +16,8 @@ struct Case {
 
 fn arrived(org: usize, seq: u64, at: i64) -> Arrived {
     let id = format!("evt-{}", seq * 2 + org as u64);
-    Arrived { id, hash: u128::from(seq), prev_seq: seq.checked_sub(1), at: UnixMillis(at), times: 1 }
+    let (began, at) = (UnixMillis(at - 5), UnixMillis(at));
+    Arrived { id, hash: u128::from(seq), prev_seq: seq.checked_sub(1), channel: 0, began, at, times: 1 }
 }
 
 fn accounts(owner: Option<usize>, stamped: u64) -> Value {
@@ -35,6 +35,7 @@ fn sound() -> Case {
         may_expire: owner == Some(0),
         feeds,
         repeats: Vec::new(),
+        channels: vec![KILLED_AT - 20_000, KILLED_AT + 500],
         gaps: Vec::new(),
         accounts: accounts(owner, stamped),
     };
@@ -66,9 +67,22 @@ impl Case {
     }
 
     fn repeat(&mut self, first_at: i64, again_at: i64, equal: bool) {
+        let first_began = first_at - 5;
         let token = workspace::token(ORGS[1].0);
         let (org, id) = (ORGS[1].1.to_owned(), "evt-19".to_owned());
-        self.sinks[1].repeats.push(Repeat { token, org, seq: 9, id, first_at, again_at, equal });
+        let (first_channel, again_channel) = (0, u32::from(again_at > KILLED_AT));
+        self.sinks[1].repeats.push(Repeat {
+            token,
+            org,
+            seq: 9,
+            id,
+            first_channel,
+            again_channel,
+            first_began,
+            first_at,
+            again_at,
+            equal,
+        });
     }
 
     /// The first organisation's own sink lost the first four, and was told of `told`.
@@ -148,17 +162,23 @@ fn what_is_invented_doubled_or_foreign_is_seen() {
 fn repeats_need_a_kill_between_them() {
     let mut case = sound();
     case.repeat(KILLED_AT - 250, KILLED_AT + 900, true);
-    case.repeat(KILLED_AT + 50, KILLED_AT + 900, true);
+    // Sent before the kill, and read by a busy receiver long after it.
+    case.repeat(KILLED_AT + 450, KILLED_AT + 900, true);
     case.assert_sound();
     for (first, again, what) in [
         (KILLED_AT - 700, KILLED_AT + 900, "without a kill"),
-        (KILLED_AT - 250, KILLED_AT - 10, "without a kill"),
-        (KILLED_AT + 250, KILLED_AT + 900, "without a kill"),
+        (KILLED_AT - 250, KILLED_AT - 10, "by the same life"),
     ] {
         let mut case = sound();
         case.repeat(first, again, true);
         case.assert_complaint(what);
     }
+    // By a life that nobody killed.
+    let mut case = sound();
+    case.repeat(KILLED_AT + 700, KILLED_AT + 900, true);
+    case.sinks[1].repeats[0].first_channel = 1;
+    case.sinks[1].repeats[0].again_channel = 2;
+    case.assert_complaint("without a kill");
     let mut case = sound();
     case.repeat(KILLED_AT - 250, KILLED_AT + 900, false);
     case.assert_complaint("a repeat differs");

@@ -81,7 +81,7 @@ async fn an_idle_sink_sends_at_once_and_scarce_starts_make_batches_grow() {
     let settings = LaneSettings { starts_per_second: 20, ..LaneSettings::new(7, 1, 42) };
     let machine = Machine::with(8 << 20, settings);
     let sinks: Vec<_> = (0..10).map(|_| Scripted::new(&machine.clock)).collect();
-    let specs = sinks
+    let specs: Vec<_> = sinks
         .iter()
         .enumerate()
         .map(|(n, sink)| SinkSpec {
@@ -187,4 +187,25 @@ async fn delivery_ids_are_stable_over_retries_and_differ_between_cuts() {
     assert_eq!(ids.iter().map(|(_, attempt)| *attempt).collect::<Vec<_>>(), [1, 2, 3, 1, 2, 3]);
     assert!(ids[0].0 == ids[1].0 && ids[1].0 == ids[2].0 && ids[3].0 == ids[5].0 && ids[0].0 != ids[3].0);
     assert_eq!(machine.status("soc").await.retries, 4);
+}
+
+/// Lanes that wait for a place of their sink are called one after another. One that finds nothing to send passes the
+/// call on: nobody else would.
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_finds_nothing_gives_its_place_to_the_next() {
+    let machine = Machine::new();
+    let names = one_of_each_partition();
+    let sink = Scripted::new(&machine.clock);
+    sink.does(|_| Act::Later(Duration::from_secs(1), Verdict::Accepted));
+    let lake = |plan_epoch| SinkSpec { plan_epoch, ..shared("lake", &sink) };
+    machine.lanes.apply(vec![lake(1)]).await.unwrap();
+    machine.put(&names[0], 1);
+    machine.millis(100).await;
+    // After a changed plan every lane looks once more, but the only place is taken: the second and the third lane wait
+    // for it with nothing to send, and the last one behind them with a record.
+    machine.lanes.apply(vec![lake(2)]).await.unwrap();
+    machine.put(&names[3], 1);
+    machine.wait(Duration::from_secs(4)).await;
+    assert_eq!(sink.seqs(&names[3]), [0]);
+    machine.status("lake").await;
 }
