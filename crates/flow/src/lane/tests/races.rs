@@ -32,7 +32,7 @@ impl Steps {
 
     fn apply(&mut self, specs: Vec<SinkSpec>) {
         let (reply, _applied) = tokio::sync::oneshot::channel();
-        self.core.apply(specs, reply, self.clock.now());
+        self.core.apply(specs.into(), reply, self.clock.now());
     }
 
     fn take_marks(&mut self) {
