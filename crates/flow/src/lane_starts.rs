@@ -45,7 +45,7 @@ impl Starts {
         self.first.get(org).copied().unwrap_or_default()
     }
 
-    /// The sum of all first seqs: the `start` term of the accounting identity.
+    /// The sum of all first seqs: the `start` term of the accounting identity of a lane about certain organisations.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.first.values().map(|seq| seq.0).sum()

@@ -194,8 +194,15 @@ impl Restored {
     }
 
     /// Starts the owner threads.
-    #[must_use]
-    pub fn start(self, reader: Arc<dyn SegmentRead>, clock: &Clock, observer: &Arc<dyn Observer>) -> Opened {
+    ///
+    /// # Errors
+    /// When the system gives no thread; those that run end again.
+    pub fn start(
+        self,
+        reader: Arc<dyn SegmentRead>,
+        clock: &Clock,
+        observer: &Arc<dyn Observer>,
+    ) -> std::io::Result<Opened> {
         let lanes =
             self.owners.iter().map(|owner| (owner.id(), owner.lane_states().cloned().collect())).collect();
         let ends: Vec<Row> = self.owners.iter().map(Owner::next_row).collect();
@@ -222,14 +229,17 @@ impl Restored {
                 set.push(owner);
             }
         }
-        let handles = sets
-            .into_iter()
-            .enumerate()
-            .filter_map(|(at, owners)| {
-                thread::spawn(at, owners, Arc::clone(&shared), clock.clone(), Arc::clone(observer))
-            })
-            .collect();
-        Opened { log: Arc::new(LocalLog { shared, threads: Mutex::new(handles) }), lanes }
+        let log = Arc::new(LocalLog { shared: Arc::clone(&shared), threads: Mutex::default() });
+        for (at, owners) in sets.into_iter().enumerate() {
+            match thread::spawn(at, owners, Arc::clone(&shared), clock.clone(), Arc::clone(observer)) {
+                Ok(handle) => log.threads.lock().push(handle),
+                Err(error) => {
+                    log.shut_down();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Opened { log, lanes })
     }
 }
 
@@ -320,7 +330,8 @@ impl LogBackend for LocalLog {
         partition: PartitionId,
         states: LaneStates,
     ) -> BoxFuture<'static, Result<Position, AppendFault>> {
-        self.ask(partition, |reply| Item::States(states, reply))
+        let asked = self.ask(partition, |reply| Item::States(states, reply));
+        Box::pin(async move { asked.await? })
     }
 
     fn read(&self, spec: ReadSpec) -> BoxFuture<'static, Result<Slice, ReadError>> {

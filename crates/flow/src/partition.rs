@@ -11,6 +11,7 @@ mod recency;
 mod size;
 mod snapshot;
 mod state;
+mod steady;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -23,6 +24,7 @@ use event::OrgId;
 pub use self::size::{OwnerMemory, OwnerSettings};
 pub use self::snapshot::SnapshotFault;
 use self::state::{LANES, State};
+use self::steady::Steady;
 use self::window::Seen;
 use crate::block::{
     Block, BlockKind, Buffer, PAGE, Place, RowFacts, RowsBuilder, Shelf, control_len, padded_control_block,
@@ -33,7 +35,7 @@ use crate::lane_state::{LaneState, LaneStates};
 use crate::log::{AppendFault, Position, Scope};
 use crate::orgs::{Directory, OrgKey};
 use crate::prepared::{Prepared, PreparedRow};
-use crate::segment::{Expired, ReserveError, SegmentIo};
+use crate::segment::{Expired, Refusal, ReserveError, SegmentIo};
 use crate::units::{PartitionId, Row, Seq};
 
 /// The most that one block holds, in bytes of tails.
@@ -57,6 +59,16 @@ pub enum OwnerFault {
         doing: &'static str,
         /// The system's words.
         error: io::Error,
+    },
+    /// A bug.
+    #[error(
+        "owner thread {thread} panicked: {what}; nothing that waited was acknowledged, the process stops and recovers at the next start; this is a bug, please report it"
+    )]
+    Panicked {
+        /// Which owner thread.
+        thread: usize,
+        /// What the panic says.
+        what: String,
     },
     /// The journal holds state that cannot be read.
     #[error("partition {partition}: {fault}; run `trailwire journal verify`")]
@@ -88,6 +100,8 @@ pub struct Committed<T> {
     pub answers: Vec<(T, Result<Position, AppendFault>)>,
     /// How many of the rows' ids came with other content than before.
     pub reused: u64,
+    /// Whether the lane states are durable.
+    pub recorded: Result<(), Refusal>,
 }
 
 /// The owner of one partition.
@@ -97,6 +111,7 @@ pub struct Owner {
     state: State,
     /// Whether some block with content lies above every watermark on disk.
     unproven: bool,
+    steady: Steady,
     scratch: Scratch,
     shelf: Arc<Shelf>,
 }
@@ -145,7 +160,7 @@ impl Owner {
         let mut io = io;
         let state = State::restore(id, io.as_mut(), directory, settings)?;
         let (scratch, shelf) = (Scratch::default(), Shelf::new(SHELF));
-        let mut owner = Self { id, io, state, unproven: false, scratch, shelf };
+        let mut owner = Self { id, io, state, unproven: false, steady: Steady::default(), scratch, shelf };
         owner.begin_segment(now)?;
         Ok(owner)
     }
@@ -224,13 +239,16 @@ impl Owner {
                 Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
             }
         }
-        let control = self.control_body(states);
+        let mut control = control_body(&states);
+        let mut recorded = Ok(());
         if !control.is_empty() {
             match self.io.reserve(control.len() as u64 + FRAME, true) {
-                Ok(()) => {}
+                Ok(()) => states.into_iter().flat_map(|s| s.0).for_each(|state| self.state.keep_lane(state)),
                 Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
+                // Nothing of it is written: the lanes send newer states later, and a restart repeats what is missing.
                 Err(ReserveError::Refused(refusal)) => {
-                    return Err(self.fault("reserving space for lane state", io::Error::other(refusal)));
+                    recorded = Err(refusal);
+                    control.clear();
                 }
             }
         }
@@ -238,6 +256,7 @@ impl Owner {
         if refused.is_none() && !batches.is_empty() {
             (counts, reused) = self.examine(&batches);
             if !self.scratch.kept.is_empty() {
+                self.state.groups.received_at(now.wall.0);
                 let (bytes, run_orgs) = self.build(&batches, now);
                 self.io.write(&bytes).map_err(|e| self.fault("writing records", e))?;
                 block = Block::built(bytes).map(Arc::new);
@@ -265,7 +284,7 @@ impl Owner {
                 (batch.reply, refused.map_or(Ok(position), Err))
             })
             .collect();
-        Ok(Committed { block, orgs, answers, reused })
+        Ok(Committed { block, orgs, answers, reused, recorded })
     }
 
     /// Writes a control block that carries the watermark, so that everything before it is known to be durable.
@@ -298,7 +317,8 @@ impl Owner {
         if self.io.is_full() {
             self.begin_segment(now)?;
         }
-        self.io.expire(now.wall).map_err(|e| self.fault("removing an expired segment", e))
+        let trusted = self.steady.trusted(now);
+        self.io.expire(trusted).map_err(|e| self.fault("removing an expired segment", e))
     }
 
     /// Finds duplicates, in order of organisation and arrival, and fills `scratch.kept`. Returns accepted and
@@ -390,21 +410,6 @@ impl Owner {
         (builder.finish_padded(&place, padding), run_orgs)
     }
 
-    fn control_body(&mut self, states: Vec<LaneStates>) -> Vec<u8> {
-        let mut body = Vec::new();
-        let mut lanes = Vec::new();
-        for states in states.into_iter().filter(|s| !s.0.is_empty()) {
-            lanes.clear();
-            states.encode(&mut lanes);
-            body.push(LANES);
-            put_bytes(&mut body, &lanes);
-            for state in states.0 {
-                self.state.keep_lane(state);
-            }
-        }
-        body
-    }
-
     fn write_control(&mut self, kind: BlockKind, body: &[u8], now: Moment) -> Result<(), OwnerFault> {
         let place = self.place(now);
         self.state.next_index += 1;
@@ -448,6 +453,18 @@ impl Owner {
     fn fault(&self, doing: &'static str, error: io::Error) -> OwnerFault {
         OwnerFault::Io { partition: self.id, doing, error }
     }
+}
+
+fn control_body(states: &[LaneStates]) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut lanes = Vec::new();
+    for states in states.iter().filter(|s| !s.0.is_empty()) {
+        lanes.clear();
+        states.encode(&mut lanes);
+        body.push(LANES);
+        put_bytes(&mut body, &lanes);
+    }
+    body
 }
 
 fn row_of<T>(batches: &[Queued<T>], batch: u32, row: u32) -> Option<(&Queued<T>, &PreparedRow)> {

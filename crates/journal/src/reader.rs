@@ -75,7 +75,9 @@ fn bounds(view: &View, scope: &Scope, from: Row) -> Result<Bounds, Slice> {
             let rows = RowRange { start: from, end: loss.rows().end };
             return Err(Slice::Gap { rows, reason: GapReason::Corruption });
         }
-        return Err(Slice::Gap { rows: RowRange { start: from, end: oldest }, reason: GapReason::Retention });
+        let end = view.losses.iter().filter(|loss| loss.org.is_none() && loss.rows().start > from);
+        let end = end.map(|loss| loss.rows().start).fold(oldest, Row::min);
+        return Err(Slice::Gap { rows: RowRange { start: from, end }, reason: GapReason::Retention });
     }
     let end = view.end();
     if from >= end {
@@ -237,8 +239,9 @@ impl Listed {
     /// What fits, of the rows before `limit` and before whatever was left out.
     fn pick(self, blocks: &[BlockEntry], from: Row, limit: Row, room: usize) -> Picked {
         let end = self.cut.map_or(limit, |cut| cut.min(limit));
-        let picked = Picked::new(self.runs, blocks, from, end, room);
-        Picked { is_cut: end < limit || picked.is_cut, ..picked }
+        let mut picked = Picked::new(self.runs, blocks, from, end, room);
+        picked.is_cut |= end < limit;
+        picked
     }
 }
 
@@ -316,7 +319,7 @@ impl SegmentRead for Reader {
     }
 
     fn oldest(&self, partition: PartitionId) -> (Row, GapReason) {
-        let oldest = self.shared(partition).map_or(Row(0), |shared| shared.view.read().oldest());
-        (oldest, GapReason::Retention)
+        let expired = self.shared(partition).map_or(Row(0), |shared| shared.view.read().expired());
+        (expired, GapReason::Retention)
     }
 }

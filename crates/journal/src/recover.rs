@@ -151,7 +151,9 @@ impl Recoverer<'_> {
         }
         let new = self.dir.join(format!("{}.new", segment_name(header.base)));
         let file = self.space.make_room(|| self.vfs.open(&new, Access::Create))?;
-        self.space.allocate(&*file, 0, header.offset_of(end), true).map_err(crate::seal::refused)?;
+        self.space
+            .allocate(&*file, 0, header.offset_of(end), crate::space::Use::Upkeep)
+            .map_err(crate::seal::refused)?;
         file.write_all_at(&header.encode(), 0)?;
         let mut index = Index::new(&header);
         for seen in blocks {

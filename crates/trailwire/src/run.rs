@@ -7,6 +7,8 @@ mod idle;
 mod outward;
 mod reload;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -101,7 +103,7 @@ impl Core {
         let clock = Clock::system();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let folder = operator.data_dir.join("journal");
-        std::fs::create_dir_all(&operator.data_dir)
+        make_folder(&operator.data_dir)
             .with_context(|| format!("creating {}", operator.data_dir.display()))?;
         let is_old = folder.join("manifest.json").try_exists().context("looking at the journal")?;
         let secret = master_secret::load(&operator.data_dir, operator.master_secret.as_ref(), is_old)?;
@@ -133,12 +135,12 @@ impl Core {
         })
         .await
         .context("restoring the journal's state")?
-        .map_err(|fault| StartFault { exit: Exit::Damaged, error: fault.into() })?;
+        .map_err(|fault| StartFault { exit: exit_of(&fault), error: fault.into() })?;
 
         let (notify, inbox) = inbox(partitions);
         let observer: Arc<dyn Observer> = LogObserver::new(notify, stop);
         let reader: Arc<dyn SegmentRead> = Arc::<journal::Reader>::clone(&opened.reader);
-        let opened_log = restored.start(reader, &clock, &observer);
+        let opened_log = restored.start(reader, &clock, &observer).context("starting an owner thread")?;
         let log: Arc<LocalLog> = opened_log.log;
         let backend: Arc<dyn LogBackend> = Arc::<LocalLog>::clone(&log);
         let mut lane_settings = LaneSettings::new(
@@ -210,6 +212,12 @@ impl Core {
     #[must_use]
     pub fn grant(&self, producer: &str) -> Option<Arc<Grant>> {
         self.grants.get(producer).map(Arc::clone)
+    }
+
+    /// Resolves when the delivery engine has ended though nobody told it to: from then on nothing is delivered, and the
+    /// process must stop. [`Core::shut_down`] is not for such a core.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        end_of(&mut self.engine).await
     }
 
     /// Lets deliveries under way finish, records every cursor, writes the watermark.
@@ -299,6 +307,11 @@ impl Daemon {
         &self.signals
     }
 
+    /// See [`Core::failed`].
+    pub async fn failed(&mut self) -> anyhow::Error {
+        self.core.failed().await
+    }
+
     /// Reads the configuration again and applies what changed. What cannot be read leaves the old in force.
     pub async fn reload(&mut self) {
         self.reloading.apply(&self.core).await;
@@ -370,6 +383,44 @@ async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, StartFault>
 
 fn address(listener: &TcpListener) -> anyhow::Result<SocketAddr> {
     listener.local_addr().context("asking for the listener's address")
+}
+
+/// Makes the folder and those above it, and their entries durable: a journal in a folder that a power cut takes away
+/// would be gone with everything that was acknowledged.
+fn make_folder(folder: &std::path::Path) -> std::io::Result<()> {
+    let above = || folder.ancestors().filter(|path| !path.as_os_str().is_empty());
+    let missing = above().take_while(|path| !path.try_exists().unwrap_or(true)).count();
+    std::fs::create_dir_all(folder)?;
+    // Also where nothing is missing: an earlier start may have ended between the two steps.
+    for path in above().take(missing.max(1)) {
+        let parent = path.parent().unwrap_or(path);
+        let parent = if parent.as_os_str().is_empty() { std::path::Path::new(".") } else { parent };
+        match std::fs::File::open(parent).and_then(|parent| parent.sync_all()) {
+            // A folder above that is not ours to read: whoever made ours there has to know.
+            Err(error) if missing == 0 && error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// Only damage sends the operator to `journal repair`: a full or failing disk must not.
+fn exit_of(fault: &OwnerFault) -> Exit {
+    match fault {
+        OwnerFault::State { .. } => Exit::Damaged,
+        OwnerFault::Io { error, .. } if error.kind() == std::io::ErrorKind::InvalidData => Exit::Damaged,
+        OwnerFault::Io { .. } | OwnerFault::Panicked { .. } => Exit::Failure,
+    }
+}
+
+/// Why the engine has ended.
+async fn end_of(engine: &mut JoinHandle<()>) -> anyhow::Error {
+    let text = "the delivery engine has ended, nothing is delivered any more: the process stops, and a restart goes on at \
+                the recorded places; this is a bug, please report it";
+    match engine.await {
+        Ok(()) => anyhow::Error::msg(text),
+        Err(error) => anyhow::Error::new(error).context(text),
+    }
 }
 
 /// An owner that failed ends the process.

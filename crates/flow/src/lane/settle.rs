@@ -157,7 +157,8 @@ impl Core {
     /// takes the lane elsewhere before it, calls the next.
     pub(super) fn call_next(&mut self, sink: Option<u32>, now: Moment) {
         let Some(index) = sink else { return };
-        while let Some(row) = self.sink_mut(index).filter(|row| row.admission(now.instant) == Admission::Yes) {
+        while let Some(row) = self.sink_mut(index).filter(|row| row.admission(now.instant) == Admission::Yes)
+        {
             let Some(next) = row.waiting.pop_front() else { return };
             if self.lane(next).is_some_and(|lane| lane.place == Place::Slot && lane.sink == index) {
                 self.make_ready(next, false);

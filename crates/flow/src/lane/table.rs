@@ -131,9 +131,19 @@ impl Lane {
         }
     }
 
+    /// The `start` term of the accounting identity.
+    pub(super) fn start(&self) -> u64 {
+        start(self.scope, self.start_row, || self.starts.total())
+    }
+
     /// Whether it has read everything that it knows of.
     pub(super) fn is_caught_up(&self) -> bool {
         self.caught_up_at == Some(self.ledger.scan())
+    }
+
+    /// Whether everything that it knows of has been read and settled, and told.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_caught_up() && !self.ledger.has_tiles() && !self.ledger.has_gaps()
     }
 
     /// Whether it still delivers what it had to read from disk.
@@ -170,6 +180,12 @@ impl Lane {
             removed: false,
         }
     }
+}
+
+/// Records of a lane's sink before the lane began: rows when it is about everybody (`scope` 0), as what was stamped is,
+/// see [`crate::status::Stamps::stamped`].
+pub(super) fn start(scope: u64, start_row: Row, first_seqs: impl FnOnce() -> u64) -> u64 {
+    if scope == 0 { start_row.0 } else { first_seqs() }
 }
 
 /// A configured sink and its health, which its lanes share.

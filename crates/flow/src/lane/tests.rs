@@ -2,6 +2,7 @@
 
 mod delivery;
 mod failure;
+mod losses;
 mod races;
 mod restart;
 mod retention;
@@ -292,7 +293,11 @@ pub(super) fn neighbours() -> (String, String, String) {
 pub(super) fn one_of_each_partition() -> Vec<String> {
     let directory = Directory::new(PARTITIONS, UnknownOrgs::Accept);
     let names = (0..100).map(|n| format!("org-{n}"));
-    names.map(|name| (directory.partition_of(&name), name)).collect::<BTreeMap<_, _>>().into_values().collect()
+    names
+        .map(|name| (directory.partition_of(&name), name))
+        .collect::<BTreeMap<_, _>>()
+        .into_values()
+        .collect()
 }
 
 #[test]

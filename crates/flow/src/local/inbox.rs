@@ -18,7 +18,7 @@ use crate::units::{Row, Seq};
 #[derive(Debug)]
 pub(super) enum Item {
     Rows(Prepared, oneshot::Sender<Result<Position, AppendFault>>),
-    States(LaneStates, oneshot::Sender<Position>),
+    States(LaneStates, oneshot::Sender<Result<Position, AppendFault>>),
     OrgSeqs(Scope, oneshot::Sender<(Row, Vec<(OrgId, Seq)>)>),
 }
 
@@ -46,7 +46,9 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    items: VecDeque<Item>,
+    /// Lane state and questions: taken first, for they must not wait behind the rows of a loaded owner.
+    first: Vec<Item>,
+    rows: VecDeque<Item>,
     /// Of what waits, and of what was taken and is not durable yet.
     bytes: usize,
     closed: bool,
@@ -74,22 +76,27 @@ impl Inbox {
             return Err(PushError::Full);
         }
         queue.bytes += bytes;
-        queue.items.push_back(item);
+        match item {
+            Item::Rows(..) => queue.rows.push_back(item),
+            Item::States(..) | Item::OrgSeqs(..) => queue.first.push(item),
+        }
         Ok(())
     }
 
-    /// Takes items of about `max_bytes`, at least one if there is any. They count until they are [`Inbox::done`].
+    /// Takes lane state and questions, and rows of about `max_bytes`, at least one batch if there is any. They count until they are [`Inbox::done`].
     pub(super) fn take(&self, max_bytes: usize) -> Taken {
         let mut queue = self.queue.lock();
         let (mut bytes, mut count) = (0, 0);
-        for item in &queue.items {
+        for item in &queue.rows {
             if count > 0 && bytes + item.bytes() > max_bytes {
                 break;
             }
             bytes += item.bytes();
             count += 1;
         }
-        Taken { items: queue.items.drain(..count).collect(), bytes }
+        let mut items = std::mem::take(&mut queue.first);
+        items.extend(queue.rows.drain(..count));
+        Taken { items, bytes }
     }
 
     /// What was taken is durable, and its memory given back.
@@ -109,12 +116,13 @@ impl Inbox {
         let mut queue = self.queue.lock();
         queue.closed = true;
         self.allowance.give_back(std::mem::take(&mut queue.bytes));
-        queue.items.clear();
+        queue.first.clear();
+        queue.rows.clear();
     }
 
     pub(super) fn is_done(&self) -> bool {
         let queue = self.queue.lock();
-        queue.closed && queue.items.is_empty()
+        queue.closed && queue.first.is_empty() && queue.rows.is_empty()
     }
 
     /// Bytes that are not durable yet.

@@ -14,12 +14,14 @@ use crate::testing::segments::MemorySegments;
 
 #[derive(Default)]
 struct Seen {
+    panics: std::sync::atomic::AtomicBool,
     rows: Mutex<Vec<(PartitionId, Row)>>,
     failed: Mutex<Option<String>>,
 }
 
 impl Observer for Seen {
     fn appended(&self, partition: PartitionId, block: &Arc<Block>) {
+        assert!(!self.panics.load(std::sync::atomic::Ordering::Relaxed), "a bug");
         self.rows.lock().push((partition, block.header().end_row()));
     }
     fn expired(&self, _: PartitionId, _: Expired) {}
@@ -52,7 +54,7 @@ fn machine(tail_bytes: usize) -> Machine {
     let restored = Restored::open(disk.open(), Arc::clone(&directory), settings, &clock).unwrap();
     let seen = Arc::new(Seen::default());
     let observer: Arc<dyn Observer> = Arc::<Seen>::clone(&seen);
-    let opened = restored.start(disk.reader(), &clock, &observer);
+    let opened = restored.start(disk.reader(), &clock, &observer).unwrap();
     Machine { disk, directory, log: opened.log, seen }
 }
 
@@ -134,6 +136,51 @@ async fn a_sync_error_stops_the_owner_and_acknowledges_nothing() {
     assert!(
         fault.contains("injected sync error") && fault.contains("nothing of this write was acknowledged")
     );
+}
+
+#[tokio::test]
+async fn a_panic_of_an_owner_ends_the_process() {
+    let machine = machine(1 << 20);
+    machine.seen.panics.store(true, std::sync::atomic::Ordering::Relaxed);
+    let (partition, batch) = rows(&machine.directory, "acme", 0..10);
+    assert_eq!(machine.log.append(partition, batch).await, Err(AppendFault::Stopped(partition)));
+    machine.log.shut_down();
+    let fault = machine.seen.failed.lock().clone().unwrap();
+    assert!(fault.contains("panicked: a bug") && fault.contains("please report"), "{fault}");
+}
+
+#[test]
+fn lane_state_and_questions_do_not_wait_behind_rows() {
+    let directory = Directory::new(4, UnknownOrgs::Accept);
+    let inbox = Inbox::new(Arc::new(Allowance::new(1)));
+    let (reply, _row) = oneshot::channel();
+    inbox.push(Item::Rows(rows(&directory, "acme", 0..10).1, reply)).unwrap();
+    let (reply, _row) = oneshot::channel();
+    assert!(inbox.push(Item::Rows(rows(&directory, "acme", 10..20).1, reply)).is_err(), "it is full");
+    let (reply, _state) = oneshot::channel();
+    inbox.push(Item::States(LaneStates::default(), reply)).unwrap();
+    let (reply, _question) = oneshot::channel();
+    inbox.push(Item::OrgSeqs(Scope::All, reply)).unwrap();
+    inbox.close();
+    let taken = inbox.take(1).items;
+    assert!(matches!(taken.as_slice(), [Item::States(..), Item::OrgSeqs(..), Item::Rows(..)]), "{taken:?}");
+    assert!(inbox.is_done());
+}
+
+#[test]
+fn lane_state_overtakes_the_rows_of_later_commits() {
+    let directory = Directory::new(4, UnknownOrgs::Accept);
+    let inbox = Inbox::new(Arc::new(Allowance::new(1 << 20)));
+    for n in 0..3 {
+        let (reply, _row) = oneshot::channel();
+        inbox.push(Item::Rows(rows(&directory, "acme", n * 10..n * 10 + 10).1, reply)).unwrap();
+    }
+    let (reply, _state) = oneshot::channel();
+    inbox.push(Item::States(LaneStates::default(), reply)).unwrap();
+    let taken = inbox.take(1).items;
+    assert!(matches!(taken.as_slice(), [Item::States(..), Item::Rows(..)]), "{taken:?}");
+    inbox.close();
+    assert!(!inbox.is_done());
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! The loop of an owner thread: it runs several owners, one commit at a time.
 
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -10,7 +13,7 @@ use tokio::sync::oneshot;
 use super::inbox::{Item, Taken};
 use super::{Observer, Shared};
 use crate::clock::{Clock, Instant};
-use crate::log::Position;
+use crate::log::{AppendFault, Position};
 use crate::partition::{BLOCK_TARGET, Owner, OwnerFault, Queued};
 
 /// After a sync without another write for this long, the watermark is written down.
@@ -33,7 +36,7 @@ pub(super) fn spawn(
     shared: Arc<Shared>,
     clock: Clock,
     observer: Arc<dyn Observer>,
-) -> Option<JoinHandle<()>> {
+) -> io::Result<JoinHandle<()>> {
     let run = move || {
         let now = clock.now().instant;
         let mut driven: Vec<Driven> = owners
@@ -43,7 +46,11 @@ pub(super) fn spawn(
         for driven in &driven {
             shared.note(driven.owner.id(), driven.owner.memory());
         }
-        if let Err(fault) = drive(number, &mut driven, &shared, &clock, observer.as_ref()) {
+        // A panic is a fault like any other: whoever waits for the owner has to learn of it, and the process to stop.
+        let driving = || drive(number, &mut driven, &shared, &clock, observer.as_ref());
+        let ended = catch_unwind(AssertUnwindSafe(driving))
+            .unwrap_or_else(|panic| Err(OwnerFault::Panicked { thread: number, what: words(&*panic) }));
+        if let Err(fault) = ended {
             tracing::error!(%fault, "the journal failed");
             for owner in &driven {
                 if let Some(inbox) = shared.inboxes.get(usize::from(owner.owner.id().0)) {
@@ -53,13 +60,13 @@ pub(super) fn spawn(
             observer.failed(&fault);
         }
     };
-    match std::thread::Builder::new().name(format!("owner-{number}")).spawn(run) {
-        Ok(handle) => Some(handle),
-        Err(error) => {
-            tracing::error!(%error, "cannot start an owner thread");
-            None
-        }
-    }
+    std::thread::Builder::new().name(format!("owner-{number}")).spawn(run)
+}
+
+/// What a panic says.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".to_owned())
 }
 
 fn drive(
@@ -150,7 +157,7 @@ fn serve(
         }
         let position = Position { end: owner.tip(), next_row: owner.next_row(), accepted: 0, duplicates: 0 };
         for reply in recorded {
-            answer(reply, position);
+            answer(reply, committed.recorded.map(|()| position).map_err(AppendFault::Refused));
         }
         maintain_if_full(driven, clock, observer)?;
     }

@@ -164,7 +164,7 @@ impl MemoryLog {
         }
         match done.answers.into_iter().next() {
             Some(((), answer)) => answer,
-            None => Ok(position),
+            None => done.recorded.map(|()| position).map_err(AppendFault::Refused),
         }
     }
 }

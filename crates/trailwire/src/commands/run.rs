@@ -65,13 +65,36 @@ async fn serve(
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => daemon.reload().await,
+            error = daemon.failed() => return Err(error),
+            _ = hangup.recv() => {
+                let stop = async {
+                    tokio::select! {
+                        _ = terminate.recv() => {}
+                        _ = interrupt.recv() => {}
+                    }
+                };
+                if is_told_to_stop(daemon.reload(), stop).await {
+                    break;
+                }
+            }
         }
     }
     tracing::info!("stopping: requests and deliveries under way may finish");
     daemon.shut_down().await?;
     Ok(Exit::Success)
 }
+
+/// Runs `reload`, which may wait for an owner or a disk, until it ends or the process is told to stop.
+async fn is_told_to_stop(reload: impl Future<Output = ()>, stop: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = stop => true,
+        () = reload => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
 
 fn read_stdin(daemon: &Daemon, producer: &str) -> anyhow::Result<()> {
     let grant =
