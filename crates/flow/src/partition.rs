@@ -256,6 +256,7 @@ impl Owner {
         if refused.is_none() && !batches.is_empty() {
             (counts, reused) = self.examine(&batches);
             if !self.scratch.kept.is_empty() {
+                self.state.groups.received_at(now.wall.0);
                 let (bytes, run_orgs) = self.build(&batches, now);
                 self.io.write(&bytes).map_err(|e| self.fault("writing records", e))?;
                 block = Block::built(bytes).map(Arc::new);

@@ -22,6 +22,14 @@ use crate::orgs::Directory;
 use crate::sink::{Attempt, Delivery, LaneId, Sink, TicketId, Unconfirmed};
 use crate::units::{PartitionId, Row};
 
+/// One kind of what lanes need from the journal.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    /// Lanes in turn. A lane of a newer generation than its entry has given that job up.
+    pub(super) waiting: VecDeque<LaneId>,
+    pub(super) running: usize,
+}
+
 /// What happened.
 #[derive(Debug)]
 #[allow(
@@ -186,9 +194,10 @@ pub(crate) struct Core {
     pub(super) overdue: VecDeque<Standing>,
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, u32)>>,
     pub(super) troubled: VecDeque<u32>,
-    /// Lanes that wait for a job. A lane of a newer generation than its entry has given that job up.
-    pub(super) jobs: VecDeque<LaneId>,
-    pub(super) running_jobs: usize,
+    /// Lanes that wait for a read, and those that wait for a count, each in a queue of its own: retention makes many
+    /// lanes count at one time, and nobody's records are to wait for that.
+    pub(super) reads: Jobs,
+    pub(super) counts: Jobs,
     pub(super) timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     pub(super) budget: StartBudget,
     pub(super) memory: Memory,
@@ -252,8 +261,8 @@ impl Core {
             overdue: VecDeque::new(),
             deadlines: BinaryHeap::new(),
             troubled: VecDeque::new(),
-            jobs: VecDeque::new(),
-            running_jobs: 0,
+            reads: Jobs::default(),
+            counts: Jobs::default(),
             timers: BinaryHeap::new(),
             recovered,
             unread: Vec::new(),
@@ -276,9 +285,6 @@ impl Core {
             part.expired = marks.expired;
             part.expired_reason = None;
         }
-        if expired {
-            self.expired(partition, now);
-        }
         if grew {
             let all = std::mem::take(&mut self.parts_mut(partition).all);
             for index in &all {
@@ -291,6 +297,10 @@ impl Core {
             for index in lanes {
                 self.touch(index, Some(*first), now);
             }
+        }
+        // Last: a lane that takes itself for caught up now has nothing among what has expired.
+        if expired {
+            self.expired(partition, now);
         }
     }
 
@@ -397,7 +407,10 @@ impl Core {
         if let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) {
             lane.job = Some(job);
             lane.place = Place::Job;
-            self.jobs.push_back(lane.id());
+            match job {
+                Job::Read { .. } => self.reads.waiting.push_back(lane.id()),
+                Job::Measure { .. } => self.counts.waiting.push_back(lane.id()),
+            }
         }
     }
 

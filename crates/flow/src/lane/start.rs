@@ -193,6 +193,24 @@ impl Core {
         }
     }
 
+    /// Takes from the lanes what they have read ahead. False if one keeps it, because it is its turn to send that.
+    pub(super) fn drop_waiting_stashes(&mut self, index: u32) -> bool {
+        let mut all = true;
+        for other in 0..u32::try_from(self.lanes.len()).unwrap_or(u32::MAX) {
+            match self.lane(other) {
+                Some(lane) if other != index && lane.stash.is_some() => {
+                    if lane.place == Place::Ready {
+                        all = false;
+                    } else {
+                        self.drop_stash(other);
+                    }
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+
     fn set_place(&mut self, index: u32, place: Place) {
         if let Some(lane) = self.lane_mut(index) {
             lane.place = place;

@@ -141,6 +141,11 @@ impl Lane {
         self.caught_up_at == Some(self.ledger.scan())
     }
 
+    /// Whether everything that it knows of has been read and settled, and told.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_caught_up() && !self.ledger.has_tiles() && !self.ledger.has_gaps()
+    }
+
     /// Whether it still delivers what it had to read from disk.
     pub(super) fn is_behind(&self) -> bool {
         let is_done =

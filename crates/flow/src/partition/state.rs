@@ -11,6 +11,7 @@ use super::snapshot::Snapshot;
 use super::window::Window;
 use super::{OwnerFault, OwnerSettings, SnapshotFault};
 use crate::block::{Block, BlockKind};
+use crate::clock::UnixMillis;
 use crate::fields::{BadField, Fields};
 use crate::lane_state::{LaneState, LaneStates, SinkId};
 use crate::orgs::{Directory, OrgKey};
@@ -131,12 +132,13 @@ impl State {
     fn apply(&mut self, block: &Block, parts: &mut Vec<u8>) -> Result<(), SnapshotFault> {
         let header = block.header();
         self.next_index = header.index + 1;
+        self.groups.received_at(header.written_at.0);
         match header.kind {
             BlockKind::Snapshot => parts.extend_from_slice(block.body()),
             BlockKind::SnapshotEnd => {
                 let snapshot = Snapshot::decode(parts, block.body())?;
                 parts.clear();
-                self.restore_snapshot(snapshot);
+                self.restore_snapshot(snapshot, header.written_at);
             }
             BlockKind::Control => {
                 let mut fields = Fields::new(block.body());
@@ -176,11 +178,13 @@ impl State {
         Ok(())
     }
 
-    fn restore_snapshot(&mut self, snapshot: Snapshot) {
+    fn restore_snapshot(&mut self, snapshot: Snapshot, written_at: UnixMillis) {
         self.next_row = snapshot.next_row.0;
         self.orgs.clear();
         self.lanes.clear();
         self.groups = open_groups(self.settings);
+        // When each was used last a snapshot does not say: not later than it was taken.
+        self.groups.received_at(written_at.0);
         let mut keys = Vec::with_capacity(snapshot.orgs.len());
         for (id, next) in snapshot.orgs {
             let key = self.directory.recall(&id).key;

@@ -207,6 +207,25 @@ fn declared_groups_keep_their_id_over_a_restart() {
     assert_eq!(group(&records[0]), group(&records[2]));
 }
 
+/// Somebody imports yesterday's events: what they have in common is not lost where a segment begins.
+#[test]
+fn groups_of_past_events_stay_open_while_they_come() {
+    let mut bench = Bench::new(100);
+    for id in 1..4 {
+        let mut batch = bench.batch(&[("a", id, 0)]);
+        batch.rows.rows[0].group = 77;
+        batch.rows.rows[0].time_ms = now().wall.0 - 24 * 3_600_000;
+        bench.owner.commit(vec![batch], Vec::new(), now()).unwrap();
+        bench.restart();
+    }
+    let groups: Vec<_> = bench
+        .records()
+        .iter()
+        .map(|record| record.split("\"group\":").nth(1).unwrap().get(..34).unwrap().to_owned())
+        .collect();
+    assert_eq!((&groups[1], &groups[2]), (&groups[0], &groups[0]));
+}
+
 fn lane(next: u64) -> LaneState {
     LaneState {
         sink: SinkId::of(None, "s"),

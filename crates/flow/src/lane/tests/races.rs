@@ -3,6 +3,7 @@
 use super::core::{Action, Core, Event};
 use super::*;
 use crate::log::{LogBackend, Slice};
+use crate::units::RowRange;
 
 struct Steps {
     core: Core,
@@ -178,4 +179,88 @@ async fn what_expires_while_a_gap_is_counted_is_not_counted_twice() {
     let lane = steps.core.lane(0).unwrap();
     assert_eq!((lane.ledger.counts().delivered, lane.ledger.counts().expired), (30, oldest.0 - 30));
     assert_eq!(lane.ledger.scan(), oldest);
+}
+
+/// Ten thousand lanes that have nothing to send are not counted for each time that retention removes other
+/// organisations' rows.
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_has_read_everything_passes_what_expires() {
+    let mut steps = Steps::with_segments(20);
+    let (a, b, _) = neighbours();
+    let sink = Scripted::new(&steps.clock);
+    steps.apply(vec![SinkSpec { begin: Begin::Earliest, ..spec(&a, "soc", &sink) }]);
+    assert!(steps.turn().is_empty());
+    for _ in 0..100 {
+        steps.log.put(&b, 1, 100).unwrap();
+    }
+    steps.disk.keep_segments(0, Some(1));
+    steps.log.maintain(PartitionId(0)).unwrap();
+    let oldest = steps.log.oldest(PartitionId(0)).0;
+    assert!(oldest > Row(50));
+    steps.take_marks();
+    assert!(!steps.measure().await, "nothing to count");
+    let lane = steps.core.lane(0).unwrap();
+    assert_eq!((lane.ledger.scan(), lane.next_row(), lane.is_caught_up()), (oldest, oldest, true));
+
+    // Its own rows may come and go before the engine looks: these it has not read.
+    steps.disk.keep_segments(0, None);
+    steps.log.put_all(&[(&a, 3), (&b, 1)], 100).unwrap();
+    for _ in 0..100 {
+        steps.log.put(&b, 1, 100).unwrap();
+    }
+    steps.disk.keep_segments(0, Some(1));
+    steps.log.maintain(PartitionId(0)).unwrap();
+    steps.take_marks();
+    while steps.measure().await {}
+    let lane = steps.core.lane(0).unwrap();
+    assert_eq!(lane.ledger.counts().expired, 3);
+    assert_eq!(lane.ledger.gaps().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn counting_does_not_hold_up_reading() {
+    let mut steps = Steps::new();
+    let sink = Scripted::new(&steps.clock);
+    steps.apply(
+        (0..20)
+            .map(|n| spec(&format!("org-{n}"), "soc", &sink))
+            .map(|spec| SinkSpec { begin: Begin::Earliest, ..spec })
+            .collect(),
+    );
+    assert!(steps.turn().is_empty());
+    let rows = RowRange { start: Row(0), end: Row(1) };
+    for lane in 0..19 {
+        let reason = crate::log::GapReason::Retention;
+        steps.core.queue_job(lane, table::Job::Measure { rows, measured: Row(1), reason });
+    }
+    steps.core.queue_job(19, table::Job::Read { from: Row(0), max_bytes: 100 });
+    steps.core.turn(steps.clock.now());
+    let count = |which: fn(&Action) -> bool| steps.core.actions.iter().filter(|action| which(action)).count();
+    assert_eq!(count(|action| matches!(action, Action::Read(..))), 1);
+    let counted = count(|action| matches!(action, Action::Measure(..)));
+    assert!((1..19).contains(&counted), "{counted} at one time");
+}
+
+/// Two lanes have each read a part of what they have to send again, and wait for the memory that the other one holds.
+#[tokio::test(start_paused = true)]
+async fn reads_that_wait_for_each_others_memory_go_on() {
+    let mut steps = Steps::new();
+    let sink = Scripted::new(&steps.clock);
+    let sinks = ["acme", "other"].map(|org| SinkSpec { begin: Begin::Earliest, ..spec(org, "soc", &sink) });
+    steps.apply(sinks.into());
+    assert!(steps.turn().is_empty());
+    let all = steps.core.settings.memory;
+    for index in 0..2 {
+        steps.core.queue_job(index, table::Job::Read { from: Row(5), max_bytes: 100 });
+        let stash = cut::Stash { next: Row(5), charged: all, ..cut::Stash::default() };
+        steps.core.lane_mut(index).unwrap().stash = Some(Box::new(stash));
+        steps.core.hold(index, all);
+    }
+    for index in 0..2 {
+        steps.core.turn(steps.clock.now());
+        let asked: Vec<_> = steps.core.actions.drain(..).collect();
+        let [Action::Read(lane, _)] = asked.as_slice() else { panic!("{} actions", asked.len()) };
+        assert_eq!(lane.index, index, "in turn");
+        steps.core.handle(Event::Read(*lane, Ok(Slice::NotYet)), steps.clock.now());
+    }
 }

@@ -95,3 +95,20 @@ fn the_id_is_the_hash_of_organisation_key_and_first_seq() {
         assert_eq!(id(org, 7, 40), hash.digest128());
     }
 }
+
+#[test]
+fn groups_of_yesterday_that_are_in_use_stay_open() {
+    let mut groups = Groups::new(10);
+    let today = 24 * 60 * MINUTE;
+    groups.received_at(today - MINUTE);
+    groups.join(ORG, 5, 100, 0);
+    groups.join(ORG, 6, 101, 0);
+    groups.received_at(today + MINUTE);
+    groups.join(ORG, 6, 102, 5 * MINUTE);
+    groups.close_idle(today + 9 * MINUTE);
+    assert_eq!(groups.len(), 2);
+    groups.close_idle(today + 9 * MINUTE + 1_000);
+    assert_eq!((groups.len(), groups.join(ORG, 6, 103, 6 * MINUTE)), (1, 101));
+    groups.close_idle(today + 11 * MINUTE + 1_000);
+    assert_eq!(groups.len(), 0);
+}
