@@ -120,6 +120,8 @@ pub struct AllowedNet {
     pub cidr: IpNet,
     /// Whether http:// is allowed there.
     pub plaintext: bool,
+    /// Whether only the operator's own sinks may reach it.
+    pub shared_only: bool,
 }
 
 /// What one organisation may send; `None`: as much as it likes.

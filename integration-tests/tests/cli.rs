@@ -109,6 +109,23 @@ fn wrong_command_lines_end_with_2() {
 }
 
 #[test]
+fn a_producer_that_does_not_exist_ends_with_3_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "version: 1\nlisten: {ingest: '127.0.0.1:0', admin: '127.0.0.1:0'}\ndevelopment: true\n\
+                  producers: {gateway: {token: a-token-that-is-long-enough, orgs: \"*\", kinds: \"*\"}}\n";
+    std::fs::write(folder.path().join("trailwire.yaml"), config).unwrap();
+    for words in [&["run", "--stdin", "--producer", "gatway"][..], &["ingest", "-", "--producer", "gatway"]] {
+        let said = said(folder.path(), words);
+        assert_eq!((said.code, said.out.as_str()), (3, ""), "{words:?}: {said:?}");
+        assert!(
+            said.err.contains("there is no producer `gatway`") && said.err.contains("gateway"),
+            "{said:?}"
+        );
+        assert!(!folder.path().join("data").exists(), "nothing was started");
+    }
+}
+
+#[test]
 fn a_configuration_that_cannot_be_used_ends_with_3() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("trailwire.yaml");

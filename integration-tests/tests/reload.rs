@@ -199,6 +199,81 @@ async fn a_broken_file_keeps_the_last_good_version() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_organisation_stays_what_it_was_however_often_it_is_read() {
+    let mut house = House::start(&no_shared()).await;
+    let org = house.workspace.path().join("orgs.d").join(ACME.0).join("org.yaml");
+    let good = std::fs::read_to_string(&org).unwrap();
+    let limited = format!("{good}limits: {{ingest: {{events: 60/s}}}}\n");
+    std::fs::write(&org, &limited).unwrap();
+    house.reload(APPLIED).await;
+    std::fs::write(&org, "version: 1\nid: [\n").unwrap();
+    for round in 0..3 {
+        house.reload(APPLIED).await;
+        assert_eq!(house.sink("own")["state"], "live", "{round}: {:#}", house.status());
+        // Its quota as well.
+        let refused =
+            house.producer.post(&[], house.producer.lines(ACME, ids(&format!("r{round}"), 300)).as_bytes());
+        assert!(refused.json()["rejected"].to_string().contains("TW-2107"), "{round}: {}", refused.json());
+    }
+    house.daemon.settled(PATIENCE).await;
+    // At a restart nobody knows whose folder it is: its sink is not made, and the folder is told.
+    let House { daemon, workspace, receiver, sent, .. } = house;
+    assert!(daemon.terminate().success());
+    let daemon = Daemon::start(&binary::build(&[]), &workspace, &[]).expect("starts again");
+    let broken =
+        daemon.sink(None, "acme/org.yaml").unwrap_or_else(|| panic!("{:#}", daemon.status().unwrap()));
+    assert_eq!(broken["state"], "blocked", "{broken:#}");
+    assert!(broken["last_error"]["what"].as_str().unwrap().contains("org.yaml"), "{broken:#}");
+    std::fs::write(&org, &good).unwrap();
+    let producer = Producer::new(&daemon.ingest);
+    let house = House { daemon, workspace, producer, receiver, sent };
+    house.reload(APPLIED).await;
+    assert_eq!(house.sink("own")["state"], "live");
+    assert!(house.daemon.sink(None, "acme/org.yaml").is_none());
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sinks_of_a_file_that_cannot_be_read_are_blocked_after_a_restart() {
+    let mut house = House::start(&Options::default()).await;
+    house.load().await;
+    house.daemon.settled(PATIENCE).await;
+    let sinks = house.workspace.path().join("orgs.d").join(ACME.0).join("sinks.yaml");
+    let shared = house.workspace.path().join("shared_sinks.yaml");
+    let good = (std::fs::read_to_string(&sinks).unwrap(), std::fs::read_to_string(&shared).unwrap());
+    std::fs::write(&sinks, "version: 1\nsinks: [\n").unwrap();
+    // Nobody knows whose records this one gets now.
+    std::fs::write(&shared, good.1.replace("orgs: \"*\"", "orgs: [\"not an id\"]")).unwrap();
+    let House { daemon, workspace, receiver, sent, .. } = house;
+    assert!(daemon.terminate().success());
+    let daemon = Daemon::start(&binary::build(&[]), &workspace, &[]).expect("starts again");
+    let producer = Producer::new(&daemon.ingest);
+    let mut house = House { daemon, workspace, producer, receiver, sent };
+    for org in ORGS {
+        house.producer.send(org, ids(&format!("{}-blocked", org.0), 10));
+    }
+    let own = house.sink("own");
+    assert_eq!((&own["state"], &own["pending"]), (&"blocked".into(), &10.into()), "{own:#}");
+    assert!(own["last_error"]["what"].as_str().unwrap().contains("sinks.yaml"), "{own:#}");
+    assert_eq!(house.sink("acme/sinks.yaml")["state"], "blocked");
+    let everything = house.daemon.sink(None, "everything").unwrap();
+    assert_eq!(
+        (&everything["state"], &everything["delivered"]),
+        (&"blocked".into(), &100.into()),
+        "{everything:#}"
+    );
+    assert_balanced(&house.status());
+    std::fs::write(&sinks, &good.0).unwrap();
+    std::fs::write(&shared, &good.1).unwrap();
+    house.reload(APPLIED).await;
+    house.arrive(&token(ACME.0), ACME.1, 60).await;
+    for (_, id) in ORGS {
+        house.arrive(SHARED_TOKEN, id, 60).await;
+    }
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_operators_file_changes_nothing() {
     let mut house = House::start(&no_shared()).await;
     house.load().await;

@@ -81,7 +81,7 @@ fn every_key_can_be_written_and_variables_win() {
          producers:\n  gw: {token: '${env:GW}', orgs: [a, b], kinds: [api_call], apps: [x]}\n\
          \x20 other: {token_sha256: ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, orgs: \"*\", kinds: \"*\"}\n\
          buffer: {max_age: 1h, max_bytes: 1GiB}\napps: {files: [apps.yaml]}\nunknown_org: refuse\n\
-         egress: {allow: [{cidr: 127.0.0.0/8, plaintext: true}, {cidr: 10.1.2.3}, {cidr: 'fd00::/8'}], ca_files: [ca.pem]}\n\
+         egress: {allow: [{cidr: 127.0.0.0/8, plaintext: true}, {cidr: 10.1.2.3, sinks: shared}, {cidr: 'fd00::/8'}], ca_files: [ca.pem]}\n\
          limits: {ingest_per_org: {events: 1000/s, bytes: 1MB/s}}\ndedupe: {window: 5}\nthreads: 3\n\
          log: {format: json, level: 'info,journal=debug'}\ntelemetry: {otlp_endpoint: 'http://127.0.0.1:4318'}\n\
          delivery_starts_per_core: 10\njournal: {partitions: 2}\nmaster_secret: ${file:master}\n",
@@ -111,6 +111,10 @@ fn every_key_can_be_written_and_variables_win() {
     assert_eq!(operator.egress_allow.len(), 3);
     assert_eq!(operator.egress_roots, [ca(), ca()]);
     assert_eq!(operator.egress_allow[1].cidr.to_string(), "10.1.2.3/32");
+    assert_eq!(
+        operator.egress_allow.iter().map(|net| net.shared_only).collect::<Vec<_>>(),
+        [false, true, false]
+    );
     assert_eq!(operator.ingest_per_org.events, Some(EventRate { events: 1000, per: Duration::from_secs(1) }));
     assert_eq!(
         operator.ingest_per_org.bytes,

@@ -113,7 +113,11 @@ fn egress(scope: &mut Scope<'_>, raw: &[raw::RawAllowedNet]) -> Vec<AllowedNet> 
     let mut allowed = Vec::with_capacity(raw.len());
     for (index, net) in raw.iter().enumerate() {
         match net.cidr {
-            Some(cidr) => allowed.push(AllowedNet { cidr: cidr.0.trunc(), plaintext: net.plaintext }),
+            Some(cidr) => allowed.push(AllowedNet {
+                cidr: cidr.0.trunc(),
+                plaintext: net.plaintext,
+                shared_only: matches!(net.sinks, raw::RawAllowedSinks::Shared),
+            }),
             None => scope.require_in_item("egress.allow", index, "cidr"),
         }
     }

@@ -154,6 +154,17 @@ pub(crate) struct RawAllowedNet {
     /// Whether http:// is allowed there.
     #[serde(default)]
     pub(crate) plaintext: bool,
+    /// Which sinks may reach it: all, those of every organisation included, or only those of shared_sinks.yaml.
+    #[serde(default)]
+    pub(crate) sinks: RawAllowedSinks,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RawAllowedSinks {
+    #[default]
+    All,
+    Shared,
 }
 
 /// A network, or an address that stands for itself alone.

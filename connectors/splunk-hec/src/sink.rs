@@ -39,12 +39,15 @@ pub struct HecSink {
 }
 
 impl HecSink {
-    /// A sink whose connections belong to `tenant`. Nothing is resolved or connected yet.
+    /// A sink whose connections belong to `tenant`; `None`: the operator. Nothing is resolved or connected yet.
     ///
     /// # Errors
     /// [`BadDestination`] when the endpoint can never be a destination.
-    pub fn new(settings: Settings, client: &Client, tenant: &str) -> Result<Self, BadDestination> {
-        let endpoint = client.endpoint(tenant, &settings.endpoint)?;
+    pub fn new(settings: Settings, client: &Client, tenant: Option<&str>) -> Result<Self, BadDestination> {
+        let endpoint = match tenant {
+            Some(tenant) => client.endpoint(tenant, &settings.endpoint)?,
+            None => client.operators_endpoint("*", &settings.endpoint)?,
+        };
         let target =
             settings.endpoint.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let encoder = Encoder::new(Metadata {

@@ -32,6 +32,8 @@ use crate::{Allow, retry_after, tls};
 pub struct Policy {
     /// Addresses that may be dialled though they are not public.
     pub allow: Vec<Allow>,
+    /// Those of them that only the operator's own endpoints may dial.
+    pub allow_operator: Vec<Allow>,
     /// Authorities to trust besides the public ones, DER.
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// Exchanges under way with one host and port, over all tenants. Destinations of the allow list have no cap.
@@ -42,7 +44,13 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { allow: Vec::new(), extra_roots: Vec::new(), per_destination: 256, max_idle: 4096 }
+        Self {
+            allow: Vec::new(),
+            allow_operator: Vec::new(),
+            extra_roots: Vec::new(),
+            per_destination: 256,
+            max_idle: 4096,
+        }
     }
 }
 
@@ -100,8 +108,10 @@ impl Client {
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, crate::BadRoots> {
         let tls = tls::client_config(&policy.extra_roots)?;
+        let tenants = Guard::new(policy.allow.clone());
+        let operator = Guard::new(policy.allow.into_iter().chain(policy.allow_operator).collect());
         Ok(Self(Arc::new(Shared {
-            dialler: Dialler { guard: Guard::new(policy.allow), resolver, tls },
+            dialler: Dialler { tenants, operator, resolver, tls },
             caps: Caps::new(policy.per_destination),
             clock,
             idle: Arc::default(),
@@ -127,7 +137,16 @@ impl Client {
         endpoints.retain(|pool| pool.strong_count() > 0);
         endpoints.push(Arc::downgrade(&pool));
         drop(endpoints);
-        Ok(Endpoint { client: self.clone(), destination, host, share, pool })
+        Ok(Endpoint { client: self.clone(), destination, is_operators: false, host, share, pool })
+    }
+
+    /// The way of something of the operator's own, called `user` where shares are counted: like [`Client::endpoint`], but
+    /// it may also reach what the operator keeps for himself.
+    ///
+    /// # Errors
+    /// As [`Client::endpoint`].
+    pub fn operators_endpoint(&self, user: &str, uri: &Uri) -> Result<Endpoint, BadDestination> {
+        Ok(Endpoint { is_operators: true, ..self.endpoint(user, uri)? })
     }
 
     /// Closes connections that nobody used for a while. To be called every few seconds.
@@ -205,6 +224,7 @@ pub struct Reply {
 pub struct Endpoint {
     client: Client,
     destination: Destination,
+    is_operators: bool,
     host: HeaderValue,
     share: Share,
     pool: Arc<Pool>,
@@ -287,10 +307,12 @@ impl Endpoint {
             }
         }
         let (stream, vetted) =
-            self.client.0.dialler.dial(&self.destination).await.map_err(|fault| Fault {
-                // What went before may have reached the peer.
-                sent: progress.sent,
-                ..fault
+            self.client.0.dialler.dial(&self.destination, self.is_operators).await.map_err(|fault| {
+                Fault {
+                    // What went before may have reached the peer.
+                    sent: progress.sent,
+                    ..fault
+                }
             })?;
         self.client.0.opened.fetch_add(1, Ordering::Relaxed);
         self.share.set_exempt(vetted.operator);

@@ -23,7 +23,9 @@ const MAX_TRIED: usize = 6;
 const STEP: Duration = Duration::from_secs(5);
 
 pub(crate) struct Dialler {
-    pub(crate) guard: Guard,
+    /// What tenants may reach, and what the operator's own endpoints may.
+    pub(crate) tenants: Guard,
+    pub(crate) operator: Guard,
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) tls: Arc<ClientConfig>,
 }
@@ -37,8 +39,8 @@ pub(crate) struct Vetted {
 }
 
 impl Dialler {
-    pub(crate) async fn dial(&self, to: &Destination) -> Result<(Stream, Vetted), Fault> {
-        let vetted = self.vet(to).await?;
+    pub(crate) async fn dial(&self, to: &Destination, is_operators: bool) -> Result<(Stream, Vetted), Fault> {
+        let vetted = self.vet(to, is_operators).await?;
         let mut last = Fault::unsent(FaultKind::Resolve);
         for address in vetted.addresses.iter().take(MAX_TRIED) {
             match self.connect(to, SocketAddr::new(*address, to.port)).await {
@@ -50,14 +52,15 @@ impl Dialler {
     }
 
     /// Resolves, and refuses all of it when any answer is forbidden: a mixed answer is the mark of an attack.
-    async fn vet(&self, to: &Destination) -> Result<Vetted, Fault> {
+    async fn vet(&self, to: &Destination, is_operators: bool) -> Result<Vetted, Fault> {
+        let guard = if is_operators { &self.operator } else { &self.tenants };
         let (addresses, by_machine) = match &to.host {
             Host::Literal(address) => (vec![*address], false),
             Host::Name(name) => self.resolve(name).await?,
         };
         let mut operator = true;
         for address in &addresses {
-            let permit = self.guard.judge(*address).map_err(|forbidden| {
+            let permit = guard.judge(*address).map_err(|forbidden| {
                 tracing::info!(host = ?to.host, sort = forbidden.0, "refused to connect: address is not allowed");
                 Fault::unsent(FaultKind::Forbidden)
             })?;

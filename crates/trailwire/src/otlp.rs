@@ -33,7 +33,7 @@ pub fn start(
 ) -> anyhow::Result<()> {
     let base = endpoint.trim_end_matches('/');
     let target: Uri = format!("{base}/v1/metrics").parse().context("it is no URL")?;
-    let endpoint = client.endpoint("trailwire", &target)?;
+    let endpoint = client.operators_endpoint("trailwire", &target)?;
     let transport = Transport { endpoint: Arc::new(endpoint), runtime: Handle::current() };
     let exporter = MetricExporter::builder()
         .with_http()

@@ -12,6 +12,9 @@ use flow::lane_state::SinkId;
 use flow::log::Scope;
 use flow::sink::Cause;
 
+#[cfg(test)]
+mod tests;
+
 /// The settings of a sink of any type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SinkSettings {
@@ -67,7 +70,7 @@ fn scope(orgs: &Selection<OrgId>) -> Scope {
 }
 
 fn spec(sink: &SinkConfig<SinkSettings>, client: &egress::Client) -> SinkSpec {
-    let tenant = sink.owner.as_ref().map_or("*", |owner| owner.as_str());
+    let tenant = sink.owner.as_ref().map(OrgId::as_str);
     let SinkSettings::SplunkHec(settings) = &sink.settings;
     let target = match splunk_hec::HecSink::new(settings.clone(), client, tenant) {
         Ok(made) => Target::Ready(Arc::new(made)),

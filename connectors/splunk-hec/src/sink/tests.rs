@@ -84,7 +84,7 @@ fn client() -> Client {
 }
 
 fn sink(settings: Settings) -> Arc<HecSink> {
-    Arc::new(HecSink::new(settings, &client(), "acme").unwrap())
+    Arc::new(HecSink::new(settings, &client(), Some("acme")).unwrap())
 }
 
 fn batch() -> Batch {
@@ -244,7 +244,7 @@ async fn a_refused_channel_is_renewed_once() {
 async fn an_address_that_the_operator_does_not_allow_blocks() {
     let settings = settings("127.0.0.1:9".parse().unwrap());
     let strict = Client::new(Policy::default(), Clock::system()).unwrap();
-    let sink = Arc::new(HecSink::new(settings, &strict, "acme").unwrap());
+    let sink = Arc::new(HecSink::new(settings, &strict, Some("acme")).unwrap());
     let Verdict::Blocked(cause) = deliver(&sink).await else { panic!("judged otherwise") };
     assert!(!cause.what.contains("127") && cause.remedy.contains("egress.allow"));
 }

@@ -9,9 +9,13 @@ use egress::{Allow, Client, Policy};
 use flow::clock::Clock;
 
 pub(super) fn client(operator: &Operator, clock: &Clock) -> anyhow::Result<Client> {
-    let allow = operator.egress_allow.iter();
+    let allow = |shared: bool| {
+        let entries = operator.egress_allow.iter().filter(move |allowed| allowed.shared_only == shared);
+        entries.map(|allowed| Allow { net: allowed.cidr, plaintext: allowed.plaintext }).collect()
+    };
     let policy = Policy {
-        allow: allow.map(|allowed| Allow { net: allowed.cidr, plaintext: allowed.plaintext }).collect(),
+        allow: allow(false),
+        allow_operator: allow(true),
         extra_roots: operator.egress_roots.clone(),
         ..Policy::default()
     };

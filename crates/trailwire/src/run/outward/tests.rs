@@ -39,6 +39,11 @@ fn authority() -> (String, TlsAcceptor) {
 
 /// Makes an exchange with a server of the authority, under a configuration with these lines.
 async fn exchange(lines: &str) -> Result<egress::Reply, egress::Fault> {
+    exchange_of("acme", lines).await
+}
+
+/// The same for a sink of `owner`; `*` is the operator.
+async fn exchange_of(owner: &str, lines: &str) -> Result<egress::Reply, egress::Fault> {
     let (pem, acceptor) = authority();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -56,7 +61,10 @@ async fn exchange(lines: &str) -> Result<egress::Reply, egress::Fault> {
     std::fs::write(&path, format!("version: 1\n{lines}\n")).unwrap();
     let loaded = config::load(&path, &BTreeMap::new(), &types()).unwrap_or_else(|wrong| panic!("{wrong}"));
     let client = client(&loaded.operator, &Clock::system()).unwrap();
-    let endpoint = client.endpoint("acme", &format!("https://{address}").parse().unwrap()).unwrap();
+    let url = format!("https://{address}").parse().unwrap();
+    let endpoint =
+        if owner == "*" { client.operators_endpoint(owner, &url) } else { client.endpoint(owner, &url) };
+    let endpoint = endpoint.unwrap();
     let request = Request {
         method: Method::POST,
         target: "/".parse().unwrap(),
@@ -73,6 +81,16 @@ async fn an_authority_of_the_operator_is_trusted_and_nobody_elses() {
     assert_eq!(reply.status, 200);
     let fault = exchange("egress: {allow: [{cidr: 127.0.0.0/8}]}").await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Tls(TlsFault::UnknownIssuer));
+}
+
+#[tokio::test]
+async fn an_entry_for_shared_sinks_opens_nothing_to_tenants() {
+    let entry = "egress: {allow: [{cidr: 127.0.0.0/8, sinks: shared}], ca_files: [corp-ca.pem]}";
+    assert_eq!(exchange_of("*", entry).await.unwrap().status, 200);
+    assert_eq!(exchange(entry).await.unwrap_err().kind(), FaultKind::Forbidden);
+    let all = "egress: {allow: [{cidr: 127.0.0.0/8, sinks: all}], ca_files: [corp-ca.pem]}";
+    assert_eq!(exchange_of("*", all).await.unwrap().status, 200);
+    assert_eq!(exchange(all).await.unwrap().status, 200);
 }
 
 #[tokio::test]
