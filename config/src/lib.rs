@@ -25,7 +25,7 @@ pub mod units;
 mod version;
 mod yaml;
 
-pub use load::{FileKind, Loaded, check, load, load_again, parse_yaml};
+pub use load::{FileKind, Loaded, SinkName, check, load, load_again, parse_yaml};
 pub use operator::{
     AllowedNet, Buffer, Journal, Listen, Log, LogFormat, Memory, Operator, Producer, Quota, UnknownOrg,
 };

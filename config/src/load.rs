@@ -24,7 +24,7 @@ mod orgs;
 #[cfg(test)]
 mod tests;
 
-pub use again::load_again;
+pub use again::{SinkName, load_again};
 pub use check::{FileKind, check, parse_yaml};
 
 /// Everything that is configured. `T` is the binary's type of sink settings.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use event::record::AssertedBy;
 use event::{Kind, OrgId};
 use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
@@ -61,7 +62,7 @@ pub struct Operator {
     pub delivery_starts_per_core: u32,
     /// Shape of a new journal.
     pub journal: Journal,
-    /// Threads that serve sockets; `None`: one per core.
+    /// Threads that serve sockets, and as many at most that write the journal; `None`: one per core.
     pub threads: Option<u16>,
     /// Our own log lines.
     pub log: Log,
@@ -93,6 +94,8 @@ pub struct Producer {
     pub kinds: Selection<Kind>,
     /// For which apps (by id or key) it may speak.
     pub apps: Selection<String>,
+    /// Who vouches for its events; records carry it.
+    pub asserted_by: AssertedBy,
 }
 
 /// How much of the journal is kept.

@@ -104,7 +104,7 @@ fn wrong_command_lines_end_with_2() {
     ] {
         let said = said(folder.path(), words);
         assert_eq!(said.code, 2, "{words:?}: {said:?}");
-        assert!(said.err.contains("Usage") && said.out.is_empty(), "{said:?}");
+        assert!(said.err.contains("--help") && said.out.is_empty(), "it says where to look: {said:?}");
     }
 }
 
@@ -188,6 +188,38 @@ fn the_shipped_examples_are_valid() {
         checked += 1;
     }
     assert_eq!(checked, 3);
+}
+
+/// The files that the README writes, in its own words: `cat > NAME <<'YAML'` up to `YAML`.
+fn files_of_the_readme() -> Vec<(String, String)> {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let parts = readme.split("cat > ").skip(1);
+    parts
+        .map(|part| {
+            let (name, rest) = part.split_once(" <<'YAML'\n").unwrap();
+            (name.to_owned(), rest.split_once("\nYAML\n").unwrap().0.to_owned() + "\n")
+        })
+        .collect()
+}
+
+#[test]
+fn the_first_sink_of_the_readme_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = files_of_the_readme();
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["trailwire.yaml", "orgs.d/acme/org.yaml", "orgs.d/acme/sinks.yaml"]);
+    std::fs::create_dir_all(folder.path().join("orgs.d/acme/secrets")).unwrap();
+    for (name, text) in &files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let token = folder.path().join("orgs.d/acme/secrets/hec-token");
+    std::fs::write(&token, "YOUR-HEC-TOKEN").unwrap();
+    std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let variables = [("TRAILWIRE_GATEWAY_TOKEN", "a-token-of-24-random-bytes-in-base64")];
+    let said =
+        command::run_with(&binary::build(&[]), folder.path(), &["validate", "--json"], &variables, b"");
+    assert_eq!((said.code, &said.json()["valid"]), (0, &true.into()), "{said:?}");
+    assert_eq!(said.json()["problems"].as_array().unwrap().len(), 0, "{said:?}");
 }
 
 #[test]
@@ -288,6 +320,46 @@ async fn a_running_daemon_can_be_asked() {
         assert_eq!(nothing.code, 1, "{nothing:?}");
         assert!(nothing.err.contains("there is no journal"), "{nothing:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_of_five_hundred_sinks_is_read_whole() {
+    let binary = binary::build(&[]);
+    let workspace = Workspace::new("http://127.0.0.1:9", &Options::default());
+    let sink = |n: usize| {
+        format!(
+            "  s{n:03}: {{type: splunk_hec, endpoint: \"http://127.0.0.1:9\", token: \"${{file:hec-token}}\"}}\n"
+        )
+    };
+    let sinks: String = (0..500).map(sink).collect();
+    workspace.write_sinks(ACME.0, &format!("version: 1\nsinks:\n{sinks}"));
+    let daemon = Daemon::start(&binary, &workspace, &[]).expect("starts");
+    let json =
+        command::run(&binary, workspace.path(), &["sinks", "status", "--admin", &daemon.admin, "--json"]);
+    assert_eq!(json.code, 0, "{}", json.err);
+    assert!(json.out.len() > 2 * (64 << 10), "{} bytes test nothing", json.out.len());
+    assert_eq!(json.json()["sinks"].as_array().unwrap().len(), 502);
+    let text = command::run(&binary, workspace.path(), &["sinks", "status", "--admin", &daemon.admin]);
+    assert_eq!((text.code, text.out.lines().filter(|line| line.contains(" s4")).count()), (0, 100));
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_master_secret_beside_the_journal_does_not_start() {
+    let binary = binary::build(&[]);
+    let options =
+        Options { operator: "master_secret: \"${env:TEST_MASTER}\"".to_owned(), ..Options::default() };
+    let workspace = Workspace::new("http://127.0.0.1:9", &options);
+    let (one, other) = ("one-secret-of-32-characters-or-more", "another-secret-of-32-characters-or-more");
+    let daemon = Daemon::start(&binary, &workspace, &[("TEST_MASTER", one)]).expect("starts");
+    assert!(daemon.terminate().success());
+    let status = Daemon::start_or_status(&binary, &workspace, &[("TEST_MASTER", other)], &[]).unwrap_err();
+    assert_eq!(status.code(), Some(1));
+    let log = workspace.log();
+    assert!(log.contains("the master secret is not the one"), "{log}");
+    assert!(!log.contains(other) && !log.contains(one), "{log}");
+    let daemon = Daemon::start(&binary, &workspace, &[("TEST_MASTER", one)]).expect("starts again");
+    assert!(daemon.terminate().success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ use integration_tests::command::{self, Said};
 use integration_tests::daemon::{Daemon, assert_balanced};
 use integration_tests::judge::{arrived, assert_sound, collector, order};
 use integration_tests::producer::{Producer, ids};
-use integration_tests::workspace::{ORGS, Options, Workspace, token};
+use integration_tests::workspace::{ORGS, Options, SHARED_TOKEN, Workspace, token};
 use receiver::Receiver;
 
 const ACME: (&str, &str) = ORGS[0];
@@ -186,6 +186,78 @@ async fn a_damaged_record_costs_that_record_alone() {
     told_of_the_gap(&binary, &workspace, &receiver, 1).await;
 }
 
+/// Both organisations in one partition, so in the same blocks, and the sink of all: what lies before and behind the
+/// damage is delivered to everybody, and everybody is told its own loss.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damage_in_the_middle_costs_everybody_its_own_records_alone() {
+    let binary = binary::build(&[]);
+    let receiver = Receiver::start(collector()).await.unwrap();
+    receiver.stop().await;
+    let options = Options { operator: "journal: {partitions: 1}".to_owned(), ..Options::default() };
+    let workspace = Workspace::new(&receiver.url(), &options);
+    let daemon = Daemon::start(&binary, &workspace, &[]).expect("starts");
+    let mut producer = Producer::new(&daemon.ingest);
+    for (batch, [of_acme, of_borealis]) in [("first", [20, 10]), ("second", [15, 5]), ("third", [20, 20])] {
+        let body = producer.lines(ACME, ids(&format!("{batch}-a"), of_acme))
+            + &producer.lines(BOREALIS, ids(&format!("{batch}-b"), of_borealis));
+        assert_eq!(producer.post(&[], body.as_bytes()).json()["accepted"], of_acme + of_borealis);
+    }
+    assert!(daemon.terminate().success());
+    let inspected = journal(&binary, &workspace, &["inspect", "--json"]).json();
+    let segments = inspected["journal"]["partitions"][0]["segments"].as_array().unwrap();
+    let segment = workspace.journal().join(segments.last().unwrap()["file"].as_str().unwrap());
+    let bytes = std::fs::read(&segment).unwrap();
+    let place = find(&bytes, b"\"id\":\"second-a-0\"");
+    flip(&segment, rfind(&bytes[..place], b"TWB1") + 100);
+
+    assert_eq!(Daemon::start_or_status(&binary, &workspace, &[], &[]).unwrap_err().code(), Some(4));
+    let repaired = journal(&binary, &workspace, &["repair", "--accept-loss"]);
+    assert_eq!(repaired.code, 0, "{repaired:?}");
+    let daemon = Daemon::start(&binary, &workspace, &[])
+        .unwrap_or_else(|| panic!("starts after the repair: {}", workspace.log()));
+    let mut producer = Producer::new(&daemon.ingest);
+    producer.send(ACME, ids("after-a", 3));
+    producer.send(BOREALIS, ids("after-b", 3));
+    receiver.start_again().await.unwrap();
+    let status = daemon.settled(PATIENCE).await;
+    let account = |org: Option<&str>| {
+        let mut sinks = status["sinks"].as_array().unwrap().iter();
+        let sink = sinks.find(|sink| sink["org"].as_str() == org).unwrap();
+        (sink["delivered"].as_u64().unwrap(), sink["lost"].as_u64().unwrap())
+    };
+    assert_eq!(account(Some(ACME.1)), (43, 15), "{status:#}");
+    assert_eq!(account(Some(BOREALIS.1)), (33, 5), "{status:#}");
+    assert_eq!(account(None), (76, 20), "{status:#}");
+
+    let report = receiver.report();
+    assert!(report.foreign.is_empty() && report.unreadable == 0, "{report:#?}");
+    let mut told: Vec<(String, u64, Option<u64>, Option<u64>)> = report
+        .told_gaps
+        .iter()
+        .map(|gap| serde_json::from_str::<serde_json::Value>(&gap.record).unwrap())
+        .map(|gap| {
+            let number = |name: &str| gap[name].as_u64();
+            let org = gap["org_id"].as_str().unwrap().to_owned();
+            (org, number("count").unwrap(), number("first_seq"), number("last_seq"))
+        })
+        .collect();
+    told.sort();
+    let expected = [
+        ("*".to_owned(), 20, None, None),
+        (ACME.1.to_owned(), 15, Some(20), Some(34)),
+        (BOREALIS.1.to_owned(), 5, Some(10), Some(14)),
+    ];
+    assert_eq!(told, expected);
+    for (org, lost, all) in [(ACME, 20..35, 58), (BOREALIS, 10..15, 38)] {
+        for token in [token(org.0), SHARED_TOKEN.to_owned()] {
+            let mut got = order(&receiver, &token, org.1);
+            got.sort_unstable();
+            assert_eq!(got, (0..all).filter(|seq| !lost.contains(seq)).collect::<Vec<u64>>(), "{}", org.0);
+        }
+    }
+    assert!(daemon.terminate().success());
+}
+
 /// A journal with two batches of 20 records of the first organisation and one of the second, none delivered; the
 /// segment in which the first organisation's lie.
 async fn two_batches(binary: &Path, receiver: &Receiver) -> (Workspace, PathBuf) {
@@ -235,10 +307,12 @@ async fn told_of_the_gap(binary: &Path, workspace: &Workspace, receiver: &Receiv
     assert_eq!(report.told_gaps.len(), 1, "{:#?}", report.told_gaps);
     let gap: serde_json::Value = serde_json::from_str(&report.told_gaps[0].record).unwrap();
     assert_eq!((gap["kind"].as_str(), gap["org_id"].as_str()), (Some("gap"), Some(ACME.1)), "{gap:#}");
-    assert!(gap.to_string().contains("lost"), "it says why: {gap:#}");
+    assert_eq!((&gap["reason"], &gap["count"]), (&"corruption".into(), &lost.into()), "{gap:#}");
+    let first = if lost == 1 { 7 } else { 0 };
+    let seqs = (gap["first_seq"].as_u64(), gap["last_seq"].as_u64());
+    assert_eq!(seqs, (Some(first), Some(first + lost - 1)), "exactly what is lost: {gap:#}");
     let got = order(receiver, &token(ACME.0), ACME.1);
     let missing: Vec<u64> = (0..45).filter(|seq| !got.contains(seq)).collect();
-    let first = if lost == 1 { 7 } else { 0 };
     assert_eq!(missing, (first..first + lost).collect::<Vec<_>>(), "only what was damaged is missing");
 }
 

@@ -66,21 +66,18 @@ impl Plan {
         let bad = Refused::new(Code::BadOrg);
         let org = std::str::from_utf8(org).map_err(|_| bad)?;
         // What the directory has is a valid id.
-        let known = self.directory.find(org);
-        if known.is_none() && (!OrgId::is_valid(org) || has_token_shape(org.as_bytes())) {
+        let is_new = self.directory.find(org).is_none();
+        if is_new && (!OrgId::is_valid(org) || has_token_shape(org.as_bytes())) {
             return Err(bad);
         }
         if !grant.allows_org(org) {
             return Err(Refused::new(Code::OrgNotAllowed));
         }
-        let entry = match known {
-            Some(entry) => entry,
-            None => self.directory.resolve(org).map_err(|unknown| match unknown {
-                UnknownOrg::Invalid => bad,
-                UnknownOrg::Refused => Refused::new(Code::UnknownOrg),
-                UnknownOrg::TooMany => Refused::new(Code::TooManyOrgs),
-            })?,
-        };
+        let entry = self.directory.resolve(org).map_err(|unknown| match unknown {
+            UnknownOrg::Invalid => bad,
+            UnknownOrg::Refused => Refused::new(Code::UnknownOrg),
+            UnknownOrg::TooMany => Refused::new(Code::TooManyOrgs),
+        })?;
         remembered.allow(org.as_bytes(), entry);
         Ok(entry)
     }

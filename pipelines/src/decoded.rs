@@ -7,8 +7,9 @@ use flow::prepared::Prepared;
 use crate::known_orgs::KnownOrgs;
 use crate::redact::Work;
 
-/// The most rejections that are listed one by one; the rest is only counted.
-pub const MAX_LISTED: usize = 1000;
+/// The most rejections that are told in words. All of them are listed: a sender that is not told of a refused event takes
+/// it for stored.
+pub const MAX_TOLD: usize = 1000;
 
 /// Why a whole body is refused. Nothing of it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,10 +36,8 @@ impl BodyFault {
 pub struct Decoded {
     /// The rows by partition, as many as the directory has. Take them out to submit them.
     pub parts: Vec<Prepared>,
-    /// The refused events, at most [`MAX_LISTED`].
+    /// The refused events, in the order of their lines; those behind the first [`MAX_TOLD`] without words.
     pub rejected: Vec<Rejection>,
-    /// How many events were refused, listed or not.
-    pub rejected_total: u64,
     /// How many events were refused with [`Code::OverQuota`].
     pub over_quota: u64,
     /// How many rows there are in all parts.
@@ -68,18 +67,21 @@ impl Decoded {
             part.arena.clear();
             part.rows.clear();
         }
+        if self.rejected.capacity() > MAX_TOLD {
+            self.rejected = Vec::new();
+        }
         self.rejected.clear();
-        self.rejected_total = 0;
         self.over_quota = 0;
         self.accepted = 0;
         self.scratch.unknown.clear();
     }
 
     pub(crate) fn reject(&mut self, code: Code, rejection: impl FnOnce() -> Rejection) {
-        self.rejected_total += 1;
         self.over_quota += u64::from(code == Code::OverQuota);
-        if self.rejected.len() < MAX_LISTED {
-            self.rejected.push(rejection());
+        let mut rejection = rejection();
+        if self.rejected.len() >= MAX_TOLD {
+            rejection.message = String::new();
         }
+        self.rejected.push(rejection);
     }
 }

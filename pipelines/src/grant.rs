@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
+use event::record::AssertedBy;
 use event::{Kind, OrgId};
 
 /// Everything, or only these.
@@ -33,6 +34,7 @@ pub struct Grant {
     orgs: Allowed<OrgId>,
     kinds: Allowed<Kind>,
     apps: Allowed<String>,
+    asserted_by: AssertedBy,
 }
 
 impl Grant {
@@ -51,7 +53,7 @@ impl Grant {
         if !plain || !(1..=event::record::MAX_NAME).contains(&producer.len()) {
             return Err(BadProducer);
         }
-        Ok(Self { producer: producer.to_owned(), orgs, kinds, apps })
+        Ok(Self { producer: producer.to_owned(), orgs, kinds, apps, asserted_by: AssertedBy::Platform })
     }
 
     /// A producer without limits.
@@ -60,6 +62,18 @@ impl Grant {
     /// [`BadProducer`].
     pub fn unlimited(producer: &str) -> Result<Self, BadProducer> {
         Self::new(producer, Allowed::All, Allowed::All, Allowed::All)
+    }
+
+    /// Who vouches for what this producer sends: the platform, unless it is said here. What an app tells of itself is its
+    /// vendor's word in any case.
+    #[must_use]
+    pub fn vouched_for_by(mut self, asserted_by: AssertedBy) -> Self {
+        self.asserted_by = asserted_by;
+        self
+    }
+
+    pub(crate) fn asserted_by(&self) -> AssertedBy {
+        self.asserted_by
     }
 
     /// The producer's name.

@@ -15,11 +15,14 @@ const MAX_LEN: usize = 48;
 
 /// What the directory said of up to 4,096 organisations, in 272 KiB that are taken when the first one is remembered.
 ///
-/// What a directory said of an organisation holds as long as the directory lives: it forgets none and moves none.
+/// What a directory said of an organisation holds as long as its generation: it forgets none and moves none, but may
+/// refuse one later.
 #[derive(Debug, Default)]
 pub(crate) struct KnownOrgs {
     /// The directory that said it.
     of: Option<Arc<Directory>>,
+    /// And its generation then.
+    generation: u64,
     /// Of each place the marks of those that are there; 0 for none.
     marks: Vec<[u32; WAYS]>,
     orgs: Vec<Known>,
@@ -62,11 +65,15 @@ pub(crate) struct Found {
 impl KnownOrgs {
     /// Begins a request: nobody has been allowed anything yet.
     pub(crate) fn begin(&mut self, directory: &Arc<Directory>) {
-        let same = self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, directory));
+        let generation = directory.generation();
+        let same =
+            self.generation == generation && self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, directory));
         match self.request.checked_add(1) {
             Some(request) if same => self.request = request,
-            // Another directory, or the numbers of requests are spent.
-            _ => *self = Self { of: Some(Arc::clone(directory)), request: 1, ..Self::default() },
+            // Another directory or generation, or the numbers of requests are spent.
+            _ => {
+                *self = Self { of: Some(Arc::clone(directory)), generation, request: 1, ..Self::default() };
+            }
         }
     }
 
@@ -101,9 +108,8 @@ impl KnownOrgs {
         });
         // Where all ways are taken, the place that the organisation always takes: of a few too many for one set, the
         // others stay.
-        let way = held
-            .or_else(|| marks.iter().position(|mark| *mark == 0))
-            .unwrap_or((mark >> 8) as usize % WAYS);
+        let way =
+            held.or_else(|| marks.iter().position(|mark| *mark == 0)).unwrap_or((mark >> 8) as usize % WAYS);
         let (Some(held), Some(known)) = (marks.get_mut(way), self.orgs.get_mut(set * WAYS + way)) else {
             return;
         };
@@ -129,12 +135,12 @@ impl KnownOrgs {
 fn place(org: &[u8]) -> (usize, u32) {
     let end = |chunk: Option<&[u8; 8]>| chunk.map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let (first, last) = if org.len() < 8 {
-        (org.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)), 0)
+        (org.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)), 0)
     } else {
         (end(org.first_chunk()), end(org.last_chunk()))
     };
     let mixed = (first ^ last.rotate_left(29)).wrapping_add(org.len() as u64);
-    let mixed = (mixed ^ mixed >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     #[allow(clippy::cast_possible_truncation, reason = "halves of the number")]
     let (high, low) = ((mixed >> 32) as u32, mixed as u32);
     ((high >> 22) as usize % SETS, low.rotate_left(16) | 1)

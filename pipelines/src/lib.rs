@@ -17,7 +17,7 @@ mod known_orgs;
 mod plan;
 pub mod redact;
 
-pub use decoded::{BodyFault, Decoded, MAX_LISTED};
+pub use decoded::{BodyFault, Decoded, MAX_TOLD};
 pub use grant::{Allowed, BadProducer, Grant};
-pub use keys::Keys;
+pub use keys::{Keys, key_check};
 pub use plan::{Format, Input, MAX_BODY, MAX_EVENTS, Plan, Quota};

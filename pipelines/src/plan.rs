@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use event::Kind;
 use event::raw::{Problem, RawEvent, Reader};
-use event::record::{AssertedBy, Attribution, Origin, Tail, TimeMark};
+use event::record::{Attribution, Origin, Tail, TimeMark};
 use event::reject::Code;
 use flow::clock::UnixMillis;
 use flow::orgs::{Directory, OrgKey};
@@ -111,7 +111,7 @@ impl Plan {
         let (producer, received_at) = (input.grant.producer(), input.received_at);
         Moment {
             received_at,
-            origin: Origin::new(input.source, AssertedBy::Platform, producer, POLICY, received_at.0),
+            origin: Origin::new(input.source, input.grant.asserted_by(), producer, POLICY, received_at.0),
             dedupe: self.keys.dedupe_start(producer),
         }
     }

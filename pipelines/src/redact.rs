@@ -19,7 +19,10 @@ mod agent;
 mod path;
 mod query;
 
+use std::fmt;
+
 pub use agent::user_agent;
+pub use event::secret::has_token_shape;
 pub use path::path;
 pub use query::query;
 
@@ -36,7 +39,7 @@ const MAX_ID: usize = 256;
 const MAX_WORD: usize = 64;
 
 /// What redaction makes of an event, beside what it changes in place. Kept between events for its memory.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Work {
     /// The path.
     pub path: Vec<u8>,
@@ -56,6 +59,13 @@ pub struct Work {
     pub replaced: u32,
     pub(crate) decoded: Vec<u8>,
     agents: agent::Memo,
+}
+
+/// What is left over of an event in here may be raw, so none of it is shown.
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work").field("replaced", &self.replaced).finish_non_exhaustive()
+    }
 }
 
 /// Redacts an event: its texts in place, the rest into `work`.
@@ -318,17 +328,6 @@ fn is_plain(text: Text<'_>, also: &[u8], decoded: &mut Vec<u8>) -> bool {
     text.iter().all(|b| {
         b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'/' | b':' | b'_') || also.contains(b)
     }) && !has_token_shape(text)
-}
-
-/// Whether a JSON web token or an API token may stand in the text. (The other secret shapes, `Basic …`, `Bearer …`,
-/// `name=value` and e-mail addresses, have characters that are kept nowhere.)
-#[must_use]
-pub fn has_token_shape(text: &[u8]) -> bool {
-    // Each shape has a capital J or T; ids mostly have none.
-    memchr::memchr2(b'J', b'T', text).is_some()
-        && [b"eyJ".as_slice(), b"ATATT", b"ATCTT", b"ATSTT"]
-            .iter()
-            .any(|shape| memchr::memmem::find(text, shape).is_some())
 }
 
 #[cfg(test)]

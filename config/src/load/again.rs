@@ -10,6 +10,9 @@ use crate::org::Org;
 use crate::problem::Problems;
 use crate::sink::{BrokenSink, SinkConfig, SinkType};
 
+/// A sink: its owner, none for the operator's, and its name.
+pub type SinkName = (Option<OrgId>, String);
+
 /// [`load`](super::load) where `before` is in force. What cannot be used any more is taken from it: sinks, and
 /// organisations with their quotas. Also gives the sinks that were kept so, by owner and name.
 ///
@@ -22,7 +25,7 @@ pub fn load_again<T: Clone>(
     env: &BTreeMap<String, String>,
     types: &[SinkType<T>],
     before: &Loaded<T>,
-) -> Result<(Loaded<T>, Vec<(Option<OrgId>, String)>), Problems> {
+) -> Result<(Loaded<T>, Vec<SinkName>), Problems> {
     let mut fresh = load_after(path, env, types, &before.orgs)?;
     keep_orgs(&mut fresh, &before.orgs);
     let kept = keep_sinks(&mut fresh, before);
@@ -42,7 +45,7 @@ fn keep_orgs<T>(fresh: &mut Loaded<T>, before: &[Org]) {
 }
 
 /// A sink that was good before and is broken now goes on as it was.
-fn keep_sinks<T: Clone>(fresh: &mut Loaded<T>, before: &Loaded<T>) -> Vec<(Option<OrgId>, String)> {
+fn keep_sinks<T: Clone>(fresh: &mut Loaded<T>, before: &Loaded<T>) -> Vec<SinkName> {
     let mut kept = Vec::new();
     for old in &before.sinks {
         let is = |owner: Option<&OrgId>, name: &str| owner == old.owner.as_ref() && name == old.name;

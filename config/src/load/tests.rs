@@ -214,6 +214,7 @@ fn again(folder: &Folder, before: &Loaded<Pipe>) -> Loaded<Pipe> {
 }
 
 /// The organisations in force with the events that each may send, and the sinks.
+#[allow(clippy::type_complexity, reason = "a test looks at it once")]
 fn in_force(loaded: &Loaded<Pipe>) -> (Vec<(String, u64)>, Vec<(String, String)>) {
     let orgs = loaded.orgs.iter().map(|org| (org.folder.clone(), org.ingest.events.map_or(0, |e| e.events)));
     let sinks = loaded.sinks.iter().map(|sink| (sink.name.clone(), sink.settings.to.clone()));
@@ -311,7 +312,7 @@ fn a_queue_in_the_place_of_an_organisations_file_holds_nobody_up() {
     for file in ["orgs.d/queue/org.yaml", "orgs.d/other/sinks.yaml"] {
         mknodat(CWD, folder.dir.path().join(file), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     }
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         tell.send(folder.load().map(|loaded| (in_force(&loaded), loaded.broken.len())))
     });
@@ -578,8 +579,19 @@ fn a_file_of_authorities_that_cannot_be_used_is_an_error_at_its_place() {
     )
     .with("good.pem", &whole)
     .with("empty.pem", "no certificate here\n")
-    .with("cut.pem", &format!("{whole}{}", &whole[..200]))
+    .with("cut.pem", &format!("{whole}{}", whole.get(..200).unwrap()))
     .with("other.pem", &pem(b"not a certificate"))
     .with("bad.pem", "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n");
     insta::assert_snapshot!(folder.refused());
+}
+
+#[test]
+fn a_window_of_ids_must_fit_into_its_memory() {
+    let folder = |window: &str, ids: &str| {
+        Folder::new(&format!("version: 1\ndedupe: {{window: {window}}}\nmemory: {{ids: {ids}}}\n"))
+    };
+    assert!(folder("2097152", "64MiB").load().is_ok());
+    let refused = folder("2097153", "64MiB").refused();
+    assert!(refused.starts_with("error: trailwire.yaml:2:18: dedupe.window: takes 65MiB"), "{refused}");
+    assert!(refused.contains("raise memory.ids to 65MiB, or remember at most 2097152 ids"), "{refused}");
 }

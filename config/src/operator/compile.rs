@@ -22,6 +22,8 @@ const LEAST: Memory = Memory {
 };
 const MAX_PARTITIONS: u16 = 1_024;
 const MAX_WINDOW: u32 = 1 << 26;
+/// What remembering an id takes; `flow`'s duplicate window keeps to it.
+const BYTES_PER_ID: u64 = 32;
 const SEGMENT_BYTES: (u64, u64) = (16 << 20, 16 << 30);
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -61,7 +63,7 @@ pub(crate) fn compile(scope: &mut Scope<'_>, raw: RawOperator, folder: &Path) ->
             events: raw.limits.ingest_per_org.events.0,
             bytes: raw.limits.ingest_per_org.bytes.0,
         },
-        dedupe_window: window(scope, raw.dedupe.window),
+        dedupe_window: window(scope, raw.dedupe.window, raw.memory.ids),
         memory: memory(scope, &raw.memory),
         delivery_starts_per_core: starts(scope, raw.delivery_starts_per_core),
         journal: journal(scope, &raw.journal),
@@ -136,9 +138,16 @@ fn buffer(scope: &mut Scope<'_>, raw: &raw::RawBuffer) -> Buffer {
     Buffer { max_age: raw.max_age.0, max_bytes: raw.max_bytes.0 }
 }
 
-fn window(scope: &mut Scope<'_>, window: u32) -> u32 {
+fn window(scope: &mut Scope<'_>, window: u32, memory: ByteSize) -> u32 {
     if window > MAX_WINDOW {
         scope.error("dedupe.window", format!("must be at most {MAX_WINDOW}"));
+    } else if u64::from(window) * BYTES_PER_ID > memory.0 {
+        let need = (u64::from(window) * BYTES_PER_ID).div_ceil(1 << 20);
+        scope.error_with_hint(
+            "dedupe.window",
+            format!("takes {need}MiB at {BYTES_PER_ID} bytes an id, and memory.ids is {memory}"),
+            format!("raise memory.ids to {need}MiB, or remember at most {} ids", memory.0 / BYTES_PER_ID),
+        );
     }
     window
 }

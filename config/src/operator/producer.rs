@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use event::Kind;
+use event::record::AssertedBy;
 
 use super::Producer;
-use super::raw::RawProducer;
+use super::raw::{RawAssertedBy, RawProducer};
 use crate::problem::Severity;
 use crate::scope::Scope;
 use crate::selection::Selection;
@@ -41,7 +42,8 @@ pub(super) fn compile(scope: &mut Scope<'_>, raw: Vec<(String, RawProducer)>) ->
 }
 
 fn one(scope: &mut Scope<'_>, key: &str, name: String, raw: RawProducer) -> Option<Producer> {
-    let RawProducer { token, token_sha256, token_next, token_next_sha256, orgs, kinds, apps } = raw;
+    let RawProducer { token, token_sha256, token_next, token_next_sha256, orgs, kinds, apps, asserted_by } =
+        raw;
     let now = token_at(scope, key, "token", token, token_sha256);
     // Nothing is missing when only one is written.
     let has_next = token_next.is_some() || token_next_sha256.is_some();
@@ -56,6 +58,11 @@ fn one(scope: &mut Scope<'_>, key: &str, name: String, raw: RawProducer) -> Opti
         scope.error_with_hint(&format!("{key}.apps"), "the list is empty", hint);
         return None;
     }
+    let asserted_by = match asserted_by {
+        None | Some(RawAssertedBy::Platform) => AssertedBy::Platform,
+        Some(RawAssertedBy::Proxy) => AssertedBy::Proxy,
+        Some(RawAssertedBy::Vendor) => AssertedBy::Vendor,
+    };
     let now = now?;
     let next = match next {
         // The same twice is how a change of tokens ends.
@@ -63,7 +70,7 @@ fn one(scope: &mut Scope<'_>, key: &str, name: String, raw: RawProducer) -> Opti
         None => None,
     };
     let tokens = [Some(now), next].into_iter().flatten().collect();
-    Some(Producer { name, tokens, orgs: orgs?, kinds: kinds?, apps })
+    Some(Producer { name, tokens, orgs: orgs?, kinds: kinds?, apps, asserted_by })
 }
 
 /// The hash of one of a producer's tokens: written as a reference (`word`) or as its SHA-256 (`word` and `_sha256`).

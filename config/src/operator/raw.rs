@@ -54,7 +54,7 @@ pub(crate) struct RawOperator {
     pub(crate) delivery_starts_per_core: u32,
     /// The shape of a new journal.
     pub(crate) journal: RawJournal,
-    /// Threads that serve sockets: auto (one per core) or a number.
+    /// How many threads serve sockets, and how many at most write the journal: auto (one per core) or a number.
     #[schemars(with = "Threads")]
     pub(crate) threads: String,
     /// Our own log lines.
@@ -102,6 +102,17 @@ pub(crate) struct RawProducer {
     pub(crate) kinds: Option<RawSelection>,
     /// For which apps, by id or key, it may speak; all when left out.
     pub(crate) apps: Option<RawSelection>,
+    /// Who vouches for its events: the platform on which the calls were made (when left out), a proxy between app and
+    /// platform, or the app's vendor.
+    pub(crate) asserted_by: Option<RawAssertedBy>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RawAssertedBy {
+    Platform,
+    Proxy,
+    Vendor,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

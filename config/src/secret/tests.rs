@@ -148,7 +148,7 @@ fn a_queue_does_not_make_anybody_wait() {
     let folder = Folder::new();
     let queue = folder.0.path().join("secrets/queue");
     mknodat(CWD, &queue, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
     let sources = [folder.resolve("${file:queue}").unwrap(), SecretSource::from_file(&queue)];
     std::thread::spawn(move || sources.iter().for_each(|source| tell.send(source.read()).unwrap()));
     for _ in 0..2 {

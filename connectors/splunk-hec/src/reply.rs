@@ -8,6 +8,7 @@ mod parse;
 mod tests;
 mod words;
 
+use std::fmt;
 use std::time::Duration;
 
 use flow::sink::{Cause, Verdict};
@@ -17,7 +18,7 @@ use crate::settings::PartialAccept;
 pub use words::peer_words;
 
 /// An HTTP answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Answer<'a> {
     /// The status.
     pub status: u16,
@@ -30,7 +31,7 @@ pub struct Answer<'a> {
 }
 
 /// What was asked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Sent<'a> {
     /// Records in the batch.
     pub records: u64,
@@ -44,6 +45,32 @@ pub struct Sent<'a> {
     pub partial_accept: PartialAccept,
     /// The token, so that it can be taken out of the collector's words.
     pub token: &'a str,
+}
+
+/// Without the body: a collector may repeat the token in it.
+impl fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("retry_after", &self.retry_after)
+            .field("content_type", &self.content_type)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for Sent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records, bytes, gzip, channel_renewed, partial_accept, token: _ } = self;
+        f.debug_struct("Sent")
+            .field("records", records)
+            .field("bytes", bytes)
+            .field("gzip", gzip)
+            .field("channel_renewed", channel_renewed)
+            .field("partial_accept", partial_accept)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A change for the attempts that follow.

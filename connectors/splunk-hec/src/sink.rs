@@ -39,15 +39,13 @@ pub struct HecSink {
 }
 
 impl HecSink {
-    /// A sink whose connections belong to `tenant`; `None`: the operator. Nothing is resolved or connected yet.
+    /// A sink whose connections belong to `tenant`, [`egress::OPERATOR`] for one of the operator's own. Nothing is
+    /// resolved or connected yet.
     ///
     /// # Errors
     /// [`BadDestination`] when the endpoint can never be a destination.
-    pub fn new(settings: Settings, client: &Client, tenant: Option<&str>) -> Result<Self, BadDestination> {
-        let endpoint = match tenant {
-            Some(tenant) => client.endpoint(tenant, &settings.endpoint)?,
-            None => client.operators_endpoint("*", &settings.endpoint)?,
-        };
+    pub fn new(settings: Settings, client: &Client, tenant: &str) -> Result<Self, BadDestination> {
+        let endpoint = client.endpoint(tenant, &settings.endpoint)?;
         let target =
             settings.endpoint.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let encoder = Encoder::new(Metadata {
@@ -179,7 +177,10 @@ async fn compressed(body: Vec<u8>) -> io::Result<Vec<u8>> {
 
 fn of_fault(fault: &Fault) -> Verdict {
     let mut what = fault.to_string();
-    if fault.outcome_unknown() {
+    if fault.is_veiled() {
+        // Whether anything was sent would tell that a port is open.
+        what.push_str("; the events are sent again");
+    } else if fault.outcome_unknown() {
         what.push_str("; whether it took the events is not known, so they are sent again");
     }
     let cause = Cause { what, remedy: fault.remedy().to_owned(), code: None };

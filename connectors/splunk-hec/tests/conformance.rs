@@ -38,7 +38,7 @@ fn settings(collector: &Receiver) -> Settings {
 fn sink(settings: Settings) -> Arc<HecSink> {
     let allow = vec![Allow { net: "127.0.0.0/8".parse().unwrap(), plaintext: true }];
     let client = Client::new(Policy { allow, ..Policy::default() }, Clock::system()).unwrap();
-    Arc::new(HecSink::new(settings, &client, Some(ORG)).unwrap())
+    Arc::new(HecSink::new(settings, &client, ORG).unwrap())
 }
 
 async fn collector(mode: Mode) -> Receiver {

@@ -91,8 +91,6 @@ pub(crate) struct Outcome<'a> {
     pub(crate) accepted: u64,
     pub(crate) duplicates: u64,
     pub(crate) rejected: &'a [Rejection],
-    /// How many were refused, listed or not.
-    pub(crate) rejected_total: u64,
 }
 
 impl Outcome<'_> {
@@ -100,9 +98,6 @@ impl Outcome<'_> {
         map.serialize_entry("accepted", &self.accepted)?;
         map.serialize_entry("duplicates", &self.duplicates)?;
         map.serialize_entry("rejected", &Rejected(self.rejected))?;
-        if self.rejected_total > self.rejected.len() as u64 {
-            map.serialize_entry("rejected_total", &self.rejected_total)?;
-        }
         Ok(())
     }
 }
@@ -123,6 +118,8 @@ impl Serialize for Rejected<'_> {
         struct Item<'a> {
             line: u32,
             code: &'a str,
+            // Only so many are told in words; the code says it too.
+            #[serde(skip_serializing_if = "str::is_empty")]
             message: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
             retry_after: Option<u64>,

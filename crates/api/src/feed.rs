@@ -120,7 +120,7 @@ async fn take(
     for rejection in &draft.rejected {
         on_rejected(report.lines + u64::from(rejection.line), rejection);
     }
-    report.rejected += draft.rejected_total;
+    report.rejected += draft.rejected.len() as u64;
     let mut wait = FIRST_WAIT;
     loop {
         match intake.store(draft.take_parts(), &tally).await {
@@ -152,8 +152,8 @@ struct Cut {
     lines: u64,
 }
 
-/// What was read and not yet handed on.
-#[derive(Debug, Default)]
+/// What was read and not yet handed on. It is raw, so it has no `Debug`.
+#[derive(Default)]
 struct Lines {
     buffer: Vec<u8>,
     start: usize,

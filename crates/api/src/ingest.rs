@@ -122,7 +122,7 @@ impl Ingest {
         drop(buffer);
         drop(reading);
         let mut draft = draft?;
-        note.events = draft.rows() as u64 + draft.rejected_total;
+        note.events = draft.rows() as u64 + draft.rejected.len() as u64;
 
         if draft.rows() == 0 {
             return Ok(answer(&draft, 0, 0));
@@ -213,9 +213,9 @@ impl Service for Ingest {
 /// The answer to a body that was decoded. 429 only if the quota refused every event: then, and only then, sending the
 /// whole body again is right.
 fn answer(draft: &Draft, accepted: u64, duplicates: u64) -> Answer {
-    let outcome =
-        Outcome { accepted, duplicates, rejected: &draft.rejected, rejected_total: draft.rejected_total };
-    if accepted + duplicates == 0 && draft.rejected_total > 0 && draft.over_quota == draft.rejected_total {
+    let outcome = Outcome { accepted, duplicates, rejected: &draft.rejected };
+    let rejected = draft.rejected.len() as u64;
+    if accepted + duplicates == 0 && rejected > 0 && draft.over_quota == rejected {
         // When the first of them may pass; the rest is told line by line.
         let wait = draft.rejected.iter().filter_map(|rejection| rejection.retry_after).min();
         return Refusal::new(Code::OverQuotaAll, "every event is over its organisation's ingest quota")

@@ -51,8 +51,6 @@ pub(crate) struct Batch<'a> {
 pub(crate) struct Draft {
     parts: Vec<(PartitionId, Prepared)>,
     pub(crate) rejected: Vec<Rejection>,
-    /// How many were refused, listed or not.
-    pub(crate) rejected_total: u64,
     /// How many of them by a quota.
     pub(crate) over_quota: u64,
 }
@@ -163,8 +161,6 @@ impl Intake {
         for rejection in &decoded.rejected {
             tally.rejected(rejection.code, 1);
         }
-        let unlisted = decoded.rejected_total.saturating_sub(decoded.rejected.len() as u64);
-        tally.rejected_unlisted(unlisted);
         self.tallies.unknown(decoded.unknown_members());
     }
 }
@@ -175,12 +171,7 @@ fn collect(decoded: &mut Decoded) -> Draft {
         .zip(decoded.parts.iter_mut().map(std::mem::take))
         .filter(|(_, rows)| !rows.rows.is_empty())
         .collect();
-    Draft {
-        parts,
-        rejected: std::mem::take(&mut decoded.rejected),
-        rejected_total: decoded.rejected_total,
-        over_quota: decoded.over_quota,
-    }
+    Draft { parts, rejected: std::mem::take(&mut decoded.rejected), over_quota: decoded.over_quota }
 }
 
 fn may_block() -> bool {

@@ -61,7 +61,7 @@ metrics! {
     Uptime = Gauge "trailwire_uptime_seconds", "Seconds since the start.";
     EventsAccepted = Counter "trailwire_events_accepted_total", "Events that were stored, by source and producer.";
     EventsDuplicate = Counter "trailwire_events_duplicate_total", "Events that the journal already held.";
-    EventsRejected = Counter "trailwire_events_rejected_total", "Events that were refused, by code; `unlisted` beyond 1,000 of one request.";
+    EventsRejected = Counter "trailwire_events_rejected_total", "Events that were refused, by code.";
     IngestBytes = Counter "trailwire_ingest_bytes_total", "Bytes of bodies as they came, maybe compressed.";
     IngestRawBytes = Counter "trailwire_ingest_raw_bytes_total", "Bytes of bodies after decompression.";
     Requests = Counter "trailwire_ingest_requests_total", "Requests to the ingest listener, by HTTP status.";
@@ -109,7 +109,7 @@ pub enum Label {
     Source,
     /// The producer.
     Producer,
-    /// A rejection code, or `unlisted`.
+    /// A rejection code.
     Code,
     /// An HTTP status.
     Status,

@@ -3,8 +3,9 @@
 #[cfg(test)]
 mod tests;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,18 +14,40 @@ use flow::orgs::OrgKey;
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota as Rate, RateLimiter};
+use governor::{Quota as Cells, RateLimiter};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
-/// What one organisation may bring in. A burst of one second's worth is let through, and never less than one event
-/// of the largest size: otherwise such an event could not pass at any time.
+/// So much in a time, such as 5,000 an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How much.
+    pub amount: NonZeroU64,
+    /// In which time.
+    pub per: Duration,
+}
+
+/// What one organisation may bring in. The whole amount may come at once; what is used up comes back evenly over the
+/// rate's time. Never less than one event of the largest size may come at once: otherwise such an event could not pass
+/// at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Quota {
-    /// Events per second.
-    pub events: Option<NonZeroU32>,
-    /// Bytes of raw events per second.
-    pub bytes: Option<NonZeroU32>,
+    /// Events.
+    pub events: Option<Rate>,
+    /// Bytes of raw events.
+    pub bytes: Option<Rate>,
+}
+
+impl Rate {
+    /// A limiter that lets the whole amount through at once, and `least` in any case.
+    fn limiter(self, least: NonZeroU32, time: &Time) -> Option<Limiter> {
+        let burst = NonZeroU32::new(u32::try_from(self.amount.get()).unwrap_or(u32::MAX))?;
+        // One cell in less than a nanosecond is more than any machine brings in.
+        let cell = (self.per.as_nanos() / u128::from(self.amount.get())).max(1);
+        let cell = Duration::from_nanos(u64::try_from(cell).unwrap_or(u64::MAX));
+        let cells = Cells::with_period(cell)?.allow_burst(burst.max(least));
+        Some(RateLimiter::direct_with_clock(cells, time.clone()))
+    }
 }
 
 impl Quota {
@@ -54,6 +77,31 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, Time, NoOpMiddleware<Duratio
 struct Meter {
     events: Option<Limiter>,
     bytes: Option<Limiter>,
+    /// Events that were counted and then refused for their bytes. They are let through before the limiter is asked: it
+    /// cannot take anything back.
+    counted: AtomicU32,
+}
+
+impl Meter {
+    fn take(&self, bytes: u64) -> Result<(), Duration> {
+        if let Some(limiter) = &self.events
+            && !self.take_counted()
+        {
+            take(limiter, 1)?;
+        }
+        let Some(limiter) = &self.bytes else { return Ok(()) };
+        take(limiter, u32::try_from(bytes).unwrap_or(u32::MAX)).inspect_err(|_| {
+            if self.events.is_some() {
+                self.counted.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    }
+
+    fn take_counted(&self) -> bool {
+        self.counted
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |counted| counted.checked_sub(1))
+            .is_ok()
+    }
 }
 
 /// governor's clock, over ours: the time since the quotas were made.
@@ -109,16 +157,13 @@ impl Rules {
         if let Some(meter) = self.meters.read().get(&org) {
             return Some(Arc::clone(meter));
         }
-        let limiter = |rate: Option<NonZeroU32>, burst: NonZeroU32| {
-            rate.map(|rate| {
-                let rate = Rate::per_second(rate).allow_burst(rate.max(burst));
-                RateLimiter::direct_with_clock(rate, time.clone())
-            })
-        };
         let mut meters = self.meters.write();
         let meter = meters.entry(org).or_insert_with(|| {
-            let events = limiter(quota.events, NonZeroU32::MIN);
-            Arc::new(Meter { events, bytes: limiter(quota.bytes, MAX_EVENT) })
+            Arc::new(Meter {
+                events: quota.events.and_then(|rate| rate.limiter(NonZeroU32::MIN, time)),
+                bytes: quota.bytes.and_then(|rate| rate.limiter(MAX_EVENT, time)),
+                counted: AtomicU32::new(0),
+            })
         });
         Some(Arc::clone(meter))
     }
@@ -142,15 +187,7 @@ impl Session<'_> {
                 &self.last.insert((org, meter)).1
             }
         };
-        let Some(meter) = meter else { return Ok(()) };
-        // Bytes first: when they are refused, no event is counted.
-        if let Some(limiter) = &meter.bytes {
-            take(limiter, u32::try_from(bytes).unwrap_or(u32::MAX))?;
-        }
-        match &meter.events {
-            Some(limiter) => take(limiter, 1),
-            None => Ok(()),
-        }
+        meter.as_ref().map_or(Ok(()), |meter| meter.take(bytes))
     }
 }
 

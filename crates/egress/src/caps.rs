@@ -90,6 +90,10 @@ impl Share {
         Slot { _held: held }
     }
 
+    pub(crate) fn is_exempt(&self) -> bool {
+        self.cap.exempt.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_exempt(&self, exempt: bool) {
         if self.cap.exempt.load(Ordering::Relaxed) != exempt {
             self.cap.exempt.store(exempt, Ordering::Relaxed);

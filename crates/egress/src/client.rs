@@ -19,8 +19,8 @@ use rustls::pki_types::CertificateDer;
 
 use crate::address::Guard;
 use crate::caps::{Caps, Share};
-use crate::connection::{Broken, Connection, Received};
-use crate::destination::{BadDestination, Destination};
+use crate::connection::{Broken, Connection, MAX_BODY, Received};
+use crate::destination::{BadDestination, Destination, Host};
 use crate::dial::Dialler;
 use crate::fault::{Fault, FaultKind};
 use crate::pool::{Leased, Pool};
@@ -32,7 +32,7 @@ use crate::{Allow, retry_after, tls};
 pub struct Policy {
     /// Addresses that may be dialled though they are not public.
     pub allow: Vec<Allow>,
-    /// Those of them that only the operator's own endpoints may dial.
+    /// The same for endpoints of [`OPERATOR`] only.
     pub allow_operator: Vec<Allow>,
     /// Authorities to trust besides the public ones, DER.
     pub extra_roots: Vec<CertificateDer<'static>>,
@@ -66,6 +66,9 @@ pub struct Stats {
     /// Idle connections now.
     pub idle: usize,
 }
+
+/// The tenant that stands for the operator: of its own sinks, and of what this process sends for itself.
+pub const OPERATOR: &str = "*";
 
 /// The HTTP client. Cheap to clone.
 #[derive(Clone)]
@@ -124,7 +127,8 @@ impl Client {
     }
 
     /// The way of one tenant to the scheme, host and port of `uri`. Its connections are its own: make one per sink,
-    /// keep it while the sink's URL stays, drop it when it changes.
+    /// keep it while the sink's URL stays, drop it when it changes. The words of its faults do not tell a tenant of the
+    /// inside of the network; [`OPERATOR`] is told everything.
     ///
     /// # Errors
     /// [`BadDestination`] when the URL cannot be a destination at all. Addresses are vetted when connecting.
@@ -137,19 +141,12 @@ impl Client {
         endpoints.retain(|pool| pool.strong_count() > 0);
         endpoints.push(Arc::downgrade(&pool));
         drop(endpoints);
-        Ok(Endpoint { client: self.clone(), destination, is_operators: false, host, share, pool })
+        let veils = tenant != OPERATOR;
+        Ok(Endpoint { client: self.clone(), destination, host, share, pool, veils, max_body: MAX_BODY })
     }
 
-    /// The way of something of the operator's own, called `user` where shares are counted: like [`Client::endpoint`], but
-    /// it may also reach what the operator keeps for himself.
-    ///
-    /// # Errors
-    /// As [`Client::endpoint`].
-    pub fn operators_endpoint(&self, user: &str, uri: &Uri) -> Result<Endpoint, BadDestination> {
-        Ok(Endpoint { is_operators: true, ..self.endpoint(user, uri)? })
-    }
-
-    /// Closes connections that nobody used for a while. To be called every few seconds.
+    /// Closes connections that nobody used for a while, and gives the buffers of others back. To be called every few
+    /// seconds.
     pub fn sweep(&self) {
         let now = self.0.clock.now().instant;
         let pools: Vec<_> = self.0.endpoints.lock().iter().filter_map(Weak::upgrade).collect();
@@ -213,7 +210,7 @@ pub struct Reply {
     pub retry_after: Option<Duration>,
     /// The headers.
     pub headers: HeaderMap,
-    /// The first 64 KiB of the body, as sent.
+    /// The beginning of the body, as sent: 64 KiB, or what [`Endpoint::reading`] says.
     pub body: Bytes,
     /// Whether there was more.
     pub truncated: bool,
@@ -224,10 +221,11 @@ pub struct Reply {
 pub struct Endpoint {
     client: Client,
     destination: Destination,
-    is_operators: bool,
     host: HeaderValue,
     share: Share,
     pool: Arc<Pool>,
+    veils: bool,
+    max_body: usize,
 }
 
 /// How far an exchange came, for the fault when the deadline ends it.
@@ -235,11 +233,19 @@ pub struct Endpoint {
 struct Progress {
     slot: bool,
     sent: bool,
+    /// The operator's list is what allows the address, as far as is known.
+    operator: bool,
 }
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("trailwire/", env!("CARGO_PKG_VERSION")));
 
 impl Endpoint {
+    /// The same, reading bodies up to `max_body` bytes.
+    #[must_use]
+    pub fn reading(self, max_body: usize) -> Self {
+        Self { max_body, ..self }
+    }
+
     /// Makes one exchange.
     ///
     /// A kept connection that the peer closed just then gives one more try on a new one. If the peer had already read
@@ -282,16 +288,35 @@ impl Endpoint {
                 body: received.body,
                 truncated: received.truncated,
             }),
-            Ok(Err(fault)) => Err(fault),
+            Ok(Err(fault)) => Err(self.veil(fault, &progress)),
             Err(_) if !progress.slot => Err(Fault::unsent(FaultKind::Crowded)),
-            Err(_) => Err(Fault { kind: FaultKind::Timeout, sent: progress.sent, status: None }),
+            Err(_) => {
+                let fault = Fault { sent: progress.sent, ..Fault::unsent(FaultKind::Timeout) };
+                Err(self.veil(fault, &progress))
+            }
         }
+    }
+
+    /// The fault as the endpoint's owner may see it; what it does not tell goes into the operator's log.
+    fn veil(&self, fault: Fault, progress: &Progress) -> Fault {
+        if !self.veils {
+            return fault;
+        }
+        let host = &self.destination.host;
+        let veiled = fault.veiled(matches!(host, Host::Name(_)), progress.operator);
+        // What the guard refused stands in the log already.
+        if veiled.is_veiled() && fault.kind != FaultKind::Forbidden {
+            let port = self.destination.port;
+            tracing::info!(?host, port, kind = ?fault.kind, "an exchange failed in a way that its tenant is not told");
+        }
+        veiled
     }
 
     async fn exchange(&self, head: &Head, body: Bytes, progress: &mut Progress) -> Result<Received, Fault> {
         let _slot = self.share.slot().await;
         progress.slot = true;
-        if let Some(leased) = self.pool.take(self.now()) {
+        progress.operator = self.share.is_exempt();
+        if let Some(leased) = self.kept().await {
             progress.sent = true;
             match self.run(leased, head.message(body.clone())).await {
                 Ok(received) => {
@@ -306,8 +331,13 @@ impl Endpoint {
                 }
             }
         }
-        let (stream, vetted) =
-            self.client.0.dialler.dial(&self.destination, self.is_operators).await.map_err(|fault| {
+        let stream = self
+            .client
+            .0
+            .dialler
+            .dial(&self.destination, !self.veils, &mut progress.operator)
+            .await
+            .map_err(|fault| {
                 Fault {
                     // What went before may have reached the peer.
                     sent: progress.sent,
@@ -315,15 +345,25 @@ impl Endpoint {
                 }
             })?;
         self.client.0.opened.fetch_add(1, Ordering::Relaxed);
-        self.share.set_exempt(vetted.operator);
+        self.share.set_exempt(progress.operator);
         let connection = Connection::open(stream).await?;
         progress.sent = true;
         let leased = Leased { connection, opened: self.now() };
         self.run(leased, head.message(body)).await.map_err(|broken| broken.fault)
     }
 
+    /// A kept connection that is open, as far as is known.
+    async fn kept(&self) -> Option<Leased> {
+        loop {
+            let (kept, opened) = self.pool.take(self.now())?;
+            if let Some(connection) = kept.open().await {
+                return Some(Leased { connection, opened });
+            }
+        }
+    }
+
     async fn run(&self, mut leased: Leased, message: http::Request<Full<Bytes>>) -> Result<Received, Broken> {
-        let received = leased.connection.exchange(message).await?;
+        let received = leased.connection.exchange(message, self.max_body).await?;
         self.pool.put(leased, self.now());
         Ok(received)
     }

@@ -30,21 +30,20 @@ pub(crate) struct Dialler {
     pub(crate) tls: Arc<ClientConfig>,
 }
 
-/// What the guard said of all addresses together.
-#[derive(Debug)]
-pub(crate) struct Vetted {
-    addresses: Vec<IpAddr>,
-    /// The operator's allow list covers all of them.
-    pub(crate) operator: bool,
-}
-
 impl Dialler {
-    pub(crate) async fn dial(&self, to: &Destination, is_operators: bool) -> Result<(Stream, Vetted), Fault> {
-        let vetted = self.vet(to, is_operators).await?;
+    /// Connects. `operator` becomes whether the operator's allow list is what permits the addresses, as soon as that is
+    /// known: also when connecting fails, or is given up.
+    pub(crate) async fn dial(
+        &self,
+        to: &Destination,
+        for_operator: bool,
+        operator: &mut bool,
+    ) -> Result<Stream, Fault> {
+        let addresses = self.vet(to, for_operator, operator).await?;
         let mut last = Fault::unsent(FaultKind::Resolve);
-        for address in vetted.addresses.iter().take(MAX_TRIED) {
+        for address in addresses.iter().take(MAX_TRIED) {
             match self.connect(to, SocketAddr::new(*address, to.port)).await {
-                Ok(stream) => return Ok((stream, vetted)),
+                Ok(stream) => return Ok(stream),
                 Err(fault) => last = fault,
             }
         }
@@ -52,13 +51,18 @@ impl Dialler {
     }
 
     /// Resolves, and refuses all of it when any answer is forbidden: a mixed answer is the mark of an attack.
-    async fn vet(&self, to: &Destination, is_operators: bool) -> Result<Vetted, Fault> {
-        let guard = if is_operators { &self.operator } else { &self.tenants };
+    async fn vet(
+        &self,
+        to: &Destination,
+        for_operator: bool,
+        operator: &mut bool,
+    ) -> Result<Vec<IpAddr>, Fault> {
+        let guard = if for_operator { &self.operator } else { &self.tenants };
         let (addresses, by_machine) = match &to.host {
             Host::Literal(address) => (vec![*address], false),
             Host::Name(name) => self.resolve(name).await?,
         };
-        let mut operator = true;
+        let mut all = true;
         for address in &addresses {
             let permit = guard.judge(*address).map_err(|forbidden| {
                 tracing::info!(host = ?to.host, sort = forbidden.0, "refused to connect: address is not allowed");
@@ -70,9 +74,10 @@ impl Dialler {
             if !to.tls && !permit.plaintext() {
                 return Err(Fault::unsent(FaultKind::Plaintext));
             }
-            operator &= permit != Permit::Public;
+            all &= permit != Permit::Public;
         }
-        Ok(Vetted { addresses, operator })
+        *operator = all;
+        Ok(addresses)
     }
 
     /// The addresses of a name, and whether only this machine knows it so: by its hosts file or search domains. Such

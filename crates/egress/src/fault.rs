@@ -49,20 +49,55 @@ pub enum FaultKind {
     Unsendable,
 }
 
-/// Why an exchange gave no reply. Names neither URL, address nor secret, so it can be shown to a tenant.
+/// How much of a fault its words tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Veil {
+    /// All of it.
+    None,
+    /// Not whether a name is unknown or leads to a forbidden address: a tenant could list this network's names.
+    Name,
+    /// Not how far a connection to an address of the operator's list came: a tenant could look for open ports.
+    Port,
+}
+
+/// Why an exchange gave no reply. Its words name neither URL, address nor secret, and what a tenant must not learn of
+/// the inside of the network is left out of them (decision 040), so they can be shown to the owner of the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     pub(crate) kind: FaultKind,
     pub(crate) sent: bool,
     pub(crate) status: Option<StatusCode>,
+    pub(crate) veil: Veil,
 }
 
 impl Fault {
     pub(crate) const fn unsent(kind: FaultKind) -> Self {
-        Self { kind, sent: false, status: None }
+        Self { kind, sent: false, status: None, veil: Veil::None }
     }
 
-    /// Its class.
+    /// The fault as a tenant may see it. `named`: the destination is a name and not an address. `operator`: it lies in
+    /// the operator's list.
+    pub(crate) fn veiled(self, named: bool, operator: bool) -> Self {
+        let veil = match self.kind {
+            FaultKind::Resolve => Veil::Name,
+            // Who writes an address learns nothing by hearing that it is not public.
+            FaultKind::Forbidden if named => Veil::Name,
+            FaultKind::Connect(_)
+            | FaultKind::Tls(TlsFault::Handshake)
+            | FaultKind::Timeout
+            | FaultKind::Cut
+            | FaultKind::Malformed
+            | FaultKind::HeadTooLarge
+                if operator =>
+            {
+                Veil::Port
+            }
+            _ => Veil::None,
+        };
+        Self { veil, ..self }
+    }
+
+    /// Its class, for decisions and for the operator. It must not reach a tenant: [`Fault`]'s words do that.
     #[must_use]
     pub fn kind(&self) -> FaultKind {
         self.kind
@@ -74,15 +109,26 @@ impl Fault {
         self.sent
     }
 
+    /// Whether its words leave something out.
+    #[must_use]
+    pub fn is_veiled(&self) -> bool {
+        self.veil != Veil::None
+    }
+
     /// The status, when the head of the reply arrived and its body did not.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
-    /// Whether only a change of settings, of the peer's certificate or of the operator's allow list can help.
+    /// Whether only a change of settings, of the peer's certificate or of the operator's allow list can help. Not of a
+    /// fault whose words do not tell: the sink's state would tell instead, and a name that does not resolve now may do
+    /// so later.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
+        if self.is_veiled() {
+            return false;
+        }
         matches!(
             self.kind,
             FaultKind::Forbidden
@@ -101,6 +147,15 @@ impl Fault {
     /// What a person can do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
+        match self.veil {
+            Veil::Name => {
+                return "check the host name in the endpoint; if it is meant to be inside the network, the operator must add its range to egress.allow";
+            }
+            Veil::Port => {
+                return "check scheme, host and port of the endpoint and that the receiver runs; the operator's log says more";
+            }
+            Veil::None => {}
+        }
         match self.kind {
             FaultKind::Resolve => "check the host name in the endpoint, and the name service of this machine",
             FaultKind::Forbidden => {
@@ -135,8 +190,12 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
+            _ if self.veil == Veil::Name => "the endpoint's host name leads to no address that may be used",
+            _ if self.veil == Veil::Port => {
+                "the receiver, which is inside the network, could not be reached or gave no valid answer"
+            }
             FaultKind::Resolve => "the endpoint's host name could not be resolved",
-            // The same words whatever the address: a tenant must not learn the inside of the network from them.
+            // The same words whatever the address.
             FaultKind::Forbidden => {
                 "the endpoint's address is not a public one and not allowed by the operator"
             }

@@ -26,7 +26,8 @@ mod stream;
 mod tls;
 
 pub use address::{Allow, Guard};
-pub use client::{Client, Endpoint, Head, Policy, Reply, Request, Stats};
+pub use client::{Client, Endpoint, Head, OPERATOR, Policy, Reply, Request, Stats};
 pub use destination::{BadDestination, Destination};
 pub use fault::{Fault, FaultKind, TlsFault};
+pub use rustls::pki_types::CertificateDer;
 pub use tls::BadRoots;

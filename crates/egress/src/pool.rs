@@ -9,18 +9,41 @@ use flow::clock::Instant;
 use parking_lot::Mutex;
 
 use crate::connection::Connection;
+use crate::stream::Stream;
 
 /// An idle connection is dropped after this time: before the usual receivers and balancers (60 s and more) drop it.
 const MAX_IDLE: Duration = Duration::from_secs(45);
+/// A connection that has been idle for this long gives its buffers back: it is probably one of thousands.
+const PACK_AFTER: Duration = Duration::from_secs(2);
 /// A connection is not used again after this time, so that a change of the destination's addresses takes effect.
 const MAX_AGE: Duration = Duration::from_secs(300);
 /// Idle connections of one endpoint.
 const MAX_KEPT: usize = 32;
 
 struct Idle {
-    connection: Connection,
+    /// Taken out only in passing, while it is packed.
+    kept: Option<Kept>,
     opened: Instant,
     since: Instant,
+}
+
+/// An idle connection.
+pub(crate) enum Kept {
+    /// As the last exchange left it.
+    Whole(Connection),
+    /// Without buffers.
+    Packed(Stream),
+}
+
+impl Kept {
+    /// Ready for a request, unless the peer has closed it.
+    pub(crate) async fn open(self) -> Option<Connection> {
+        let mut connection = match self {
+            Self::Whole(connection) => connection,
+            Self::Packed(stream) => Connection::open(stream).await.ok()?,
+        };
+        connection.is_open().then_some(connection)
+    }
 }
 
 /// A connection in use, with its birth.
@@ -47,15 +70,16 @@ impl Pool {
         Self { idle: Mutex::default(), total, max_total }
     }
 
-    /// An open connection, if there is one.
-    pub(crate) fn take(&self, now: Instant) -> Option<Leased> {
+    /// The connection that was used last, and when it was opened. Whether the peer has closed it shows when it is opened
+    /// for use.
+    pub(crate) fn take(&self, now: Instant) -> Option<(Kept, Instant)> {
         loop {
-            let mut idle = self.idle.lock().pop()?;
+            let idle = self.idle.lock().pop()?;
             self.total.fetch_sub(1, Ordering::Relaxed);
             let fresh = now.saturating_duration_since(idle.since) < MAX_IDLE
                 && now.saturating_duration_since(idle.opened) < MAX_AGE;
-            if fresh && idle.connection.is_open() {
-                return Some(Leased { connection: idle.connection, opened: idle.opened });
+            if let Some(kept) = idle.kept.filter(|_| fresh) {
+                return Some((kept, idle.opened));
             }
         }
     }
@@ -67,17 +91,34 @@ impl Pool {
         }
         let mut idle = self.idle.lock();
         if idle.len() < MAX_KEPT && self.total.load(Ordering::Relaxed) < self.max_total {
-            idle.push(Idle { connection: leased.connection, opened: leased.opened, since: now });
+            idle.push(Idle { kept: Some(Kept::Whole(leased.connection)), opened: leased.opened, since: now });
             self.total.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Drops what has been idle for too long.
+    /// Drops what has been idle for too long, and packs what has been idle for a while.
     pub(crate) fn sweep(&self, now: Instant) {
         let mut idle = self.idle.lock();
         let before = idle.len();
-        idle.retain(|idle| now.saturating_duration_since(idle.since) < MAX_IDLE);
+        idle.retain_mut(|idle| {
+            let unused = now.saturating_duration_since(idle.since);
+            unused < MAX_IDLE && (unused < PACK_AFTER || idle.pack())
+        });
         self.total.fetch_sub(before - idle.len(), Ordering::Relaxed);
+        if idle.is_empty() {
+            idle.shrink_to_fit();
+        }
+    }
+}
+
+impl Idle {
+    /// Gives its buffers back. False when the connection turns out to be closed.
+    fn pack(&mut self) -> bool {
+        self.kept = match self.kept.take() {
+            Some(Kept::Whole(connection)) => connection.pack().map(Kept::Packed),
+            packed => packed,
+        };
+        self.kept.is_some()
     }
 }
 

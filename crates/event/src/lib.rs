@@ -10,6 +10,7 @@ pub mod raw;
 pub mod record;
 pub mod reject;
 pub mod schema;
+pub mod secret;
 pub mod time;
 
 pub use ids::{BadOrgId, OrgId};

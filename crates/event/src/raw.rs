@@ -5,6 +5,7 @@
 //! it, is the organisation known) are not made here, and nothing here is redacted.
 
 mod chunk;
+mod empty;
 mod members;
 mod number;
 mod scan;
@@ -30,7 +31,7 @@ pub const MAX_STRING: usize = 64 << 10;
 pub const MAX_ID: usize = 256;
 
 /// A raw event. A text that is absent, null or `""` is empty.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct RawEvent<'a> {
     /// The text from which the event was read, which may hold more than the event.
     pub source: &'a [u8],
@@ -190,37 +191,47 @@ impl<'a> TextList<'a> {
     }
 }
 
+/// Without the text from which it was read. (The texts in it show their lengths only.)
+impl std::fmt::Debug for RawEvent<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawEvent")
+            .field("kind", &self.kind)
+            .field("time_ms", &self.time_ms)
+            .field("id", &self.id)
+            .field("org_id", &self.org_id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Default for RawEvent<'_> {
     fn default() -> Self {
-        Self {
-            source: &[],
-            id: Text::default(),
-            kind: Kind::ApiCall,
-            time_ms: 0,
-            time_text: Text::default(),
-            org_id: Text::default(),
-            site_id: Text::default(),
-            site: Text::default(),
-            product: Text::default(),
-            app: App::default(),
-            actor: Actor::default(),
-            client: Client::default(),
-            request: Request::default(),
-            response: Response::default(),
-            lifecycle: Lifecycle::default(),
-            app_event: AppEvent::default(),
-            audit_event: AuditEvent::default(),
-        }
+        empty::EVENT
     }
 }
 
 /// Memory that reading needs again and again, kept between events.
-#[derive(Debug, Default)]
 pub struct Scratch {
+    /// For the hashes of names: whoever knew them could make names that all collide, and each pair would be compared.
+    seed: u64,
     seen: Vec<scan::SeenName>,
     decoded: Vec<u8>,
     /// The members that the format does not know, over all events read with this scratch.
     pub unknown: UnknownMembers,
+}
+
+/// What is left over of an event in here is raw, so none of it is shown.
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").finish_non_exhaustive()
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        use std::hash::{BuildHasher as _, RandomState};
+        let seed = RandomState::new().hash_one(0u64);
+        Self { seed, seen: Vec::new(), decoded: Vec::new(), unknown: UnknownMembers::default() }
+    }
 }
 
 /// Why a text is no raw event, without the text.
@@ -315,14 +326,44 @@ impl<'s> Reader<'s> {
     }
 
     /// Goes over any JSON value that begins at byte `at` of `text`; returns where it ends. Duplicates, bounds and
-    /// types do not matter, but nesting beyond 128 levels does.
+    /// types do not matter. What nests beyond 128 levels is not checked, its end is found by counting brackets.
     ///
     /// # Errors
-    /// [`Problem`]: the text is not valid JSON, or nested too deeply to find its end.
+    /// [`Problem`]: the text is not valid JSON.
     pub fn skip(&mut self, text: &[u8], at: usize) -> Result<usize, Box<Problem>> {
         let mut scanner = scan::Scanner::lenient(text, at, self.scratch);
-        scanner.measure()?;
-        Ok(scanner.at)
+        match scanner.measure() {
+            Ok(_) => Ok(scanner.at),
+            Err(problem) if problem.code == Code::TooDeep => end_of_nested(text, at).ok_or(problem),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+/// Where the array or object that begins at `at` ends, by its brackets alone: without a stack, whatever its depth.
+fn end_of_nested(text: &[u8], at: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    let mut at = at;
+    loop {
+        match *text.get(at)? {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            b'"' => loop {
+                at += 1;
+                match *text.get(at)? {
+                    b'\\' => at += 1,
+                    b'"' => break,
+                    _ => {}
+                }
+            },
+            _ => {}
+        }
+        at += 1;
     }
 }
 

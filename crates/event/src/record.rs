@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! v seq group? id_reused?                                                          stamped
-//! id kind time time_mark? org_id site_id? site? product?
+//! id kind time org_id site_id? site? product?
 //! app{id? key? kind? installation_id? environment? version? attribution}
 //! actor?{acting_as? account_id? credential?}   client?{origin? evidence? ip? user_agent?}
 //! request?{id? trace_id? method? path? query? bytes? description?{len}}
@@ -15,9 +15,10 @@
 //! app_event?{name object?{type? id? name?{len}} summary?{len} before?{len} after?{len}}
 //! audit_event?{action category? context?{len} container?{len} message?{len}}
 //! operation?{id effect admin bulk}   resource?{type id container?}   outcome
-//! provenance{source asserted_by fidelity}   producer   redaction{policy count}   received_at
+//! provenance{source asserted_by fidelity}   producer   redaction{policy count}   time_mark?   received_at
 //! ```
-//! `received_at` comes last, so that what is hashed to recognise equal content is a prefix.
+//! What was told comes first, and behind it how and when it came here: the facts are a prefix, and only they are hashed
+//! to recognise equal content. So an event that is sent again later, or by another way, is the same event.
 
 mod head;
 mod view;
@@ -76,6 +77,9 @@ pub struct Origin {
     full: Vec<u8>,
     /// The same for those that are not.
     partial: Vec<u8>,
+    /// The two for what an app says of itself: that is its vendor's word, whoever passes it on.
+    own_full: Vec<u8>,
+    own_partial: Vec<u8>,
     /// `received_at` and the closing brace.
     receipt: Vec<u8>,
 }
@@ -92,7 +96,7 @@ impl Origin {
         policy: &'static str,
         received_at: i64,
     ) -> Self {
-        let render = |fidelity: &str| {
+        let render = |asserted_by: AssertedBy, fidelity: &str| {
             let mut out = b",\"provenance\":{\"source\":\"".to_vec();
             write_escaped(cut(source), &mut out);
             out.extend_from_slice(b"\",\"asserted_by\":\"");
@@ -113,7 +117,13 @@ impl Origin {
         let mut receipt = b",\"received_at\":\"".to_vec();
         receipt.extend_from_slice(&time::format_ms(received_at));
         receipt.extend_from_slice(b"\"}");
-        Self { full: render("full"), partial: render("partial"), receipt }
+        Self {
+            full: render(asserted_by, "full"),
+            partial: render(asserted_by, "partial"),
+            own_full: render(AssertedBy::Vendor, "full"),
+            own_partial: render(AssertedBy::Vendor, "partial"),
+            receipt,
+        }
     }
 }
 
@@ -159,8 +169,8 @@ pub struct Tail<'r> {
 }
 
 impl Tail<'_> {
-    /// Appends the tail to `out`, from `"id":` to the closing brace. Returns how many of its bytes come before
-    /// `received_at`, which are the same whenever the same event is sent.
+    /// Appends the tail to `out`, from `"id":` to the closing brace. Returns how many of its bytes are facts: they are
+    /// the same whenever the same event is sent, and by whatever way.
     pub fn render(&self, out: &mut Vec<u8>) -> usize {
         let start = out.len();
         let facts = self.facts;
@@ -183,11 +193,6 @@ impl Tail<'_> {
         } else {
             out.member(b"\"time\":\"", facts.time_text);
         }
-        match self.time_mark {
-            None => {}
-            Some(TimeMark::Past) => out.put(b",\"time_mark\":\"past\""),
-            Some(TimeMark::Future) => out.put(b",\"time_mark\":\"future\""),
-        }
         out.member(b"\"org_id\":\"", facts.org_id);
         out.member(b"\"site_id\":\"", facts.site_id);
         out.member(b"\"site\":\"", facts.site);
@@ -202,10 +207,14 @@ impl Tail<'_> {
             Kind::AuditEvent => self.audit_event(out),
             _ => {}
         }
+        out.put(match facts.response.status {
+            200..=399 => b",\"outcome\":\"success\"",
+            400..=599 => b",\"outcome\":\"failure\"",
+            _ => b",\"outcome\":\"unknown\"",
+        });
+        let told = out.len() - start;
         self.closing(out);
-        let without_receipt = out.len() - start;
-        out.put(&self.origin.receipt);
-        without_receipt
+        told
     }
 
     fn app(&self, out: &mut Writer<'_, '_>) {
@@ -325,14 +334,20 @@ impl Tail<'_> {
     }
 
     fn closing(&self, out: &mut Writer<'_, '_>) {
-        out.put(match self.facts.response.status {
-            200..=399 => b",\"outcome\":\"success\"",
-            400..=599 => b",\"outcome\":\"failure\"",
-            _ => b",\"outcome\":\"unknown\"",
+        let origin = self.origin;
+        out.put(match (self.facts.kind, self.complete) {
+            (Kind::AppEvent, true) => &origin.own_full,
+            (Kind::AppEvent, false) => &origin.own_partial,
+            (_, true) => &origin.full,
+            (_, false) => &origin.partial,
         });
-        out.put(if self.complete { &self.origin.full } else { &self.origin.partial });
         out.put_number(u64::from(self.replaced));
-        out.put(b"}");
+        out.put(match self.time_mark {
+            None => b"}".as_slice(),
+            Some(TimeMark::Past) => b"},\"time_mark\":\"past\"",
+            Some(TimeMark::Future) => b"},\"time_mark\":\"future\"",
+        });
+        out.put(&origin.receipt);
     }
 }
 

@@ -140,10 +140,10 @@ impl Bench {
         let orgs: Vec<OrgId> =
             (0..orgs).map(|n| OrgId::new(&format!("{n:08}-0000-4000-8000-000000000000")).unwrap()).collect();
         for org in &orgs {
-            directory.declare(org);
+            directory.recall(org);
         }
         let clock = Clock::system();
-        let settings = OwnerSettings { window: 262_144, partitions: 1 };
+        let settings = OwnerSettings { window: 262_144, groups: 32_768 };
         let io = Box::new(Nowhere(0));
         let owner = Owner::open(PartitionId(0), io, Arc::clone(&directory), settings, clock.now()).unwrap();
         let log = Arc::new(TailOnly(Tail::new(Arc::clone(&directory), &[Row(0)], 96 << 20)));

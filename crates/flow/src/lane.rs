@@ -20,6 +20,7 @@ mod jobs;
 mod pace;
 mod ready;
 mod settle;
+mod size;
 mod start;
 mod table;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use event::OrgId;
 pub use self::core::LaneCounters;
 pub use self::engine::{Engine, EngineStopped, Lanes};
 pub use self::inbox::{Inbox, LogObserver, Notify, inbox};
+pub use self::size::LaneMemory;
 use crate::clock::UnixMillis;
 use crate::lane_state::SinkId;
 use crate::log::Scope;

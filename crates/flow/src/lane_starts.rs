@@ -27,6 +27,12 @@ impl Starts {
         list
     }
 
+    /// Bytes that it takes, its own size with it.
+    pub(crate) fn heap(&self) -> usize {
+        let names: usize = self.first.keys().map(|org| org.as_str().len()).sum();
+        size_of::<Self>() + self.first.capacity() * (size_of::<(OrgId, Seq)>() + 2) + names
+    }
+
     /// Of a lane that repeats a range: it states no previous seq.
     #[must_use]
     pub fn replay() -> Self {
@@ -39,7 +45,7 @@ impl Starts {
         self.first.get(org).copied().unwrap_or_default()
     }
 
-    /// The sum of all first seqs: the `start` term of the accounting identity.
+    /// The sum of all first seqs: the `start` term of the accounting identity of a lane about certain organisations.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.first.values().map(|seq| seq.0).sum()

@@ -98,6 +98,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Bytes that it holds beside its own size.
+    pub(crate) fn heap(&self) -> usize {
+        let tiles = if self.tiles.spilled() { self.tiles.capacity() * size_of::<Tile>() } else { 0 };
+        tiles + self.gaps.capacity() * size_of::<OpenGap>()
+    }
+
     /// Of a lane that restarts at `next_row`.
     pub(crate) fn new(
         lane: LaneId,

@@ -1,5 +1,6 @@
 //! The log of one machine: owner threads over segments, a tail cache, and a reader.
 
+mod allowance;
 mod inbox;
 #[cfg(test)]
 mod tests;
@@ -12,13 +13,14 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use self::allowance::{Allowance, Writers};
 use self::inbox::{Inbox, Item};
 use crate::block::{Block, Shelf};
 use crate::clock::Clock;
 use crate::lane_state::{LaneState, LaneStates};
 use crate::log::{AppendFault, Extent, LogBackend, OrgSeqs, Position, ReadError, ReadSpec, Scope, Slice};
 use crate::orgs::Directory;
-use crate::partition::{Owner, OwnerFault, OwnerSettings};
+use crate::partition::{Owner, OwnerFault, OwnerMemory, OwnerSettings};
 use crate::prepared::Prepared;
 use crate::segment::{Expired, SegmentIo, SegmentRead};
 use crate::tail::Tail;
@@ -65,7 +67,8 @@ impl LogCounters {
     }
 }
 
-/// Memory of blocks that owners keep for their next ones: a few large ones, beside the tail cache.
+/// Memory of blocks that owners keep for their next ones, at most: a few large ones. Not more than a quarter of what
+/// they have for writing.
 const SHELF: usize = 16 << 20;
 
 /// Sizes of the local log.
@@ -75,8 +78,12 @@ pub struct LocalSettings {
     pub window: usize,
     /// Bytes of the tail cache.
     pub tail_bytes: usize,
-    /// Bytes that may queue at one owner.
-    pub inbox_bytes: usize,
+    /// Bytes of rows that may wait for the owners or be under way to the disk, over all partitions.
+    pub queued_bytes: usize,
+    /// Bytes that the owners may be writing at one time, with the memory that they keep for their next blocks.
+    pub writer_bytes: usize,
+    /// Bytes of open groups, over all partitions.
+    pub group_bytes: usize,
     /// Owner threads, at most.
     pub threads: usize,
 }
@@ -90,9 +97,35 @@ pub struct LocalLog {
 struct Shared {
     inboxes: Vec<Inbox>,
     wakers: Vec<Arc<inbox::Waker>>,
+    allowance: Arc<Allowance>,
+    writers: Writers,
+    shelf: Arc<Shelf>,
+    /// What each owner's state takes, as it was after its last commit.
+    owners: Vec<Mutex<OwnerMemory>>,
     tail: Tail,
     reader: Arc<dyn SegmentRead>,
     counters: LogCounters,
+}
+
+impl Shared {
+    fn note(&self, partition: PartitionId, memory: OwnerMemory) {
+        if let Some(noted) = self.owners.get(usize::from(partition.0)) {
+            *noted.lock() = memory;
+        }
+    }
+}
+
+/// Bytes of memory, over all partitions.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LogMemory {
+    /// The tail cache.
+    pub tail: usize,
+    /// Rows that are not durable yet.
+    pub queued: usize,
+    /// Blocks that are being written, and memory that is kept for the next ones.
+    pub writing: usize,
+    /// The owners' state.
+    pub owners: OwnerMemory,
 }
 
 impl std::fmt::Debug for LocalLog {
@@ -130,8 +163,7 @@ impl Restored {
         clock: &Clock,
     ) -> Result<Self, OwnerFault> {
         let count = u16::try_from(partitions.len()).unwrap_or(u16::MAX);
-        let owner_settings =
-            OwnerSettings { window: settings.window / usize::from(count.max(1)), partitions: count };
+        let owner_settings = OwnerSettings::share_of(count, settings.window, settings.group_bytes);
         let mut work: Vec<(PartitionId, Box<dyn SegmentIo>)> =
             (0u16..).map(PartitionId).zip(partitions).collect();
         let mut owners = Vec::with_capacity(work.len());
@@ -162,33 +194,52 @@ impl Restored {
     }
 
     /// Starts the owner threads.
-    #[must_use]
-    pub fn start(self, reader: Arc<dyn SegmentRead>, clock: &Clock, observer: &Arc<dyn Observer>) -> Opened {
+    ///
+    /// # Errors
+    /// When the system gives no thread; those that run end again.
+    pub fn start(
+        self,
+        reader: Arc<dyn SegmentRead>,
+        clock: &Clock,
+        observer: &Arc<dyn Observer>,
+    ) -> std::io::Result<Opened> {
         let lanes =
             self.owners.iter().map(|owner| (owner.id(), owner.lane_states().cloned().collect())).collect();
         let ends: Vec<Row> = self.owners.iter().map(Owner::next_row).collect();
         let threads = self.settings.threads.clamp(1, self.owners.len().max(1));
         let wakers: Vec<Arc<inbox::Waker>> =
             (0..threads).map(|_| Arc::new(inbox::Waker::default())).collect();
-        let inboxes = (0..self.owners.len()).map(|_| Inbox::new(self.settings.inbox_bytes)).collect();
-        let tail = Tail::new(self.directory, &ends, self.settings.tail_bytes);
-        let shared = Arc::new(Shared { inboxes, wakers, tail, reader, counters: LogCounters::default() });
+        let allowance = Arc::new(Allowance::new(self.settings.queued_bytes));
+        let kept = SHELF.min(self.settings.writer_bytes / 4);
+        let shared = Arc::new(Shared {
+            inboxes: (0..self.owners.len()).map(|_| Inbox::new(Arc::clone(&allowance))).collect(),
+            wakers,
+            allowance,
+            writers: Writers::new(self.settings.writer_bytes - kept),
+            shelf: Shelf::new(kept),
+            owners: (0..self.owners.len()).map(|_| Mutex::default()).collect(),
+            tail: Tail::new(self.directory, &ends, self.settings.tail_bytes),
+            reader,
+            counters: LogCounters::default(),
+        });
         let mut sets: Vec<Vec<Owner>> = (0..threads).map(|_| Vec::new()).collect();
-        let shelf = Shelf::new(SHELF);
         for (at, mut owner) in self.owners.into_iter().enumerate() {
-            owner.share(&shelf);
+            owner.share(&shared.shelf);
             if let Some(set) = sets.get_mut(at % threads) {
                 set.push(owner);
             }
         }
-        let handles = sets
-            .into_iter()
-            .enumerate()
-            .filter_map(|(at, owners)| {
-                thread::spawn(at, owners, Arc::clone(&shared), clock.clone(), Arc::clone(observer))
-            })
-            .collect();
-        Opened { log: Arc::new(LocalLog { shared, threads: Mutex::new(handles) }), lanes }
+        let log = Arc::new(LocalLog { shared: Arc::clone(&shared), threads: Mutex::default() });
+        for (at, owners) in sets.into_iter().enumerate() {
+            match thread::spawn(at, owners, Arc::clone(&shared), clock.clone(), Arc::clone(observer)) {
+                Ok(handle) => log.threads.lock().push(handle),
+                Err(error) => {
+                    log.shut_down();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Opened { log, lanes })
     }
 }
 
@@ -199,19 +250,22 @@ impl LocalLog {
         &self.shared.counters
     }
 
-    /// Bytes in the tail cache.
+    /// What takes how much memory.
     #[must_use]
-    pub fn tail_bytes(&self) -> usize {
-        self.shared.tail.bytes()
+    pub fn memory(&self) -> LogMemory {
+        let mut owners = OwnerMemory::default();
+        for noted in &self.shared.owners {
+            owners.add(&noted.lock());
+        }
+        LogMemory {
+            tail: self.shared.tail.bytes(),
+            queued: self.shared.allowance.used(),
+            writing: self.shared.writers.used() + self.shared.shelf.bytes(),
+            owners,
+        }
     }
 
-    /// Bytes that wait at owners.
-    #[must_use]
-    pub fn queued_bytes(&self) -> usize {
-        self.shared.inboxes.iter().map(Inbox::bytes).sum()
-    }
-
-    /// Bytes that wait at one partition's owner.
+    /// Bytes of one partition's rows that are not durable yet.
     #[must_use]
     pub fn queued_bytes_of(&self, partition: PartitionId) -> usize {
         self.shared.inboxes.get(usize::from(partition.0)).map_or(0, Inbox::bytes)
@@ -276,7 +330,8 @@ impl LogBackend for LocalLog {
         partition: PartitionId,
         states: LaneStates,
     ) -> BoxFuture<'static, Result<Position, AppendFault>> {
-        self.ask(partition, |reply| Item::States(states, reply))
+        let asked = self.ask(partition, |reply| Item::States(states, reply));
+        Box::pin(async move { asked.await? })
     }
 
     fn read(&self, spec: ReadSpec) -> BoxFuture<'static, Result<Slice, ReadError>> {

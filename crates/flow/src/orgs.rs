@@ -1,10 +1,14 @@
 //! The organisations that this process has met: id to a small number and back, and the partition of each.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use event::OrgId;
 use parking_lot::RwLock;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::units::PartitionId;
@@ -54,19 +58,28 @@ pub struct Directory {
     partitions: u16,
     unknown: UnknownOrgs,
     table: RwLock<Table>,
+    /// Raised when other organisations are the configured ones.
+    generation: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     keys: FxHashMap<OrgId, OrgEntry>,
     ids: Vec<OrgId>,
+    /// Those that the configuration names now. The others were only seen: in events or in the journal.
+    configured: FxHashSet<OrgKey>,
 }
 
 impl Directory {
     /// An empty directory over `partitions` partitions (the number in the journal's manifest).
     #[must_use]
     pub fn new(partitions: u16, unknown: UnknownOrgs) -> Arc<Self> {
-        Arc::new(Self { partitions: partitions.max(1), unknown, table: RwLock::default() })
+        Arc::new(Self {
+            partitions: partitions.max(1),
+            unknown,
+            table: RwLock::default(),
+            generation: AtomicU64::new(0),
+        })
     }
 
     /// The partition of an organisation: fixed by its id and the number of partitions alone, the same in every
@@ -83,13 +96,18 @@ impl Directory {
         self.partitions
     }
 
-    /// Looks an event's organisation up, taking it in when the configuration allows that.
+    /// Looks an event's organisation up, taking it in when the configuration allows that. One that only the journal
+    /// knows is as unknown as one that was never seen.
     ///
     /// # Errors
     /// [`UnknownOrg`]: the event is refused, its neighbours are not.
     pub fn resolve(&self, org: &str) -> Result<OrgEntry, UnknownOrg> {
-        if let Some(entry) = self.table.read().keys.get(org) {
-            return Ok(*entry);
+        {
+            let table = self.table.read();
+            if let Some(entry) = table.keys.get(org) {
+                let is_served = self.unknown == UnknownOrgs::Accept || table.configured.contains(&entry.key);
+                return if is_served { Ok(*entry) } else { Err(UnknownOrg::Refused) };
+            }
         }
         let id = OrgId::new(org).map_err(|_| UnknownOrg::Invalid)?;
         match self.unknown {
@@ -98,8 +116,26 @@ impl Directory {
         }
     }
 
-    /// Takes in an organisation that the configuration or the journal names.
-    pub fn declare(&self, org: &OrgId) -> OrgEntry {
+    /// Takes in the organisations that the configuration names now: these, and no others any more. The others keep
+    /// their numbers.
+    pub fn configure<'a>(&self, orgs: impl IntoIterator<Item = &'a OrgId>) {
+        let configured = orgs.into_iter().map(|org| self.recall(org).key).collect();
+        let mut table = self.table.write();
+        if table.configured != configured {
+            table.configured = configured;
+            self.generation.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Changes whenever what [`Directory::resolve`] said of an organisation may hold no more.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Takes in an organisation that is on disk, or whose number is needed, without a word about whether its events are
+    /// taken.
+    pub fn recall(&self, org: &OrgId) -> OrgEntry {
         // usize::MAX: nobody refuses what the operator declared or what is already on disk.
         match self.take_in(org.clone(), usize::MAX) {
             Some(entry) => entry,

@@ -8,8 +8,10 @@
 
 mod groups;
 mod recency;
+mod size;
 mod snapshot;
 mod state;
+mod steady;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -19,8 +21,10 @@ use std::sync::Arc;
 
 use event::OrgId;
 
+pub use self::size::{OwnerMemory, OwnerSettings};
 pub use self::snapshot::SnapshotFault;
 use self::state::{LANES, State};
+use self::steady::Steady;
 use self::window::Seen;
 use crate::block::{
     Block, BlockKind, Buffer, PAGE, Place, RowFacts, RowsBuilder, Shelf, control_len, padded_control_block,
@@ -31,26 +35,15 @@ use crate::lane_state::{LaneState, LaneStates};
 use crate::log::{AppendFault, Position, Scope};
 use crate::orgs::{Directory, OrgKey};
 use crate::prepared::{Prepared, PreparedRow};
-use crate::segment::{Expired, ReserveError, SegmentIo};
+use crate::segment::{Expired, Refusal, ReserveError, SegmentIo};
 use crate::units::{PartitionId, Row, Seq};
 
 /// The most that one block holds, in bytes of tails.
 pub const BLOCK_TARGET: usize = 8 << 20;
 /// What a block may take beyond its rows or its body: its header and its padding.
 const FRAME: u64 = 2 * PAGE as u64;
-/// Rows whose places in the duplicate window are touched before the first of them is looked up.
-const TOUCHED: usize = 64;
 /// Memory of blocks that an owner keeps for its next ones.
 const SHELF: usize = 2 << 20;
-
-/// Sizes that an owner needs.
-#[derive(Debug, Clone, Copy)]
-pub struct OwnerSettings {
-    /// Rows in the duplicate window of this partition.
-    pub window: usize,
-    /// Partitions of the process, which share the limit of open groups.
-    pub partitions: u16,
-}
 
 /// An error after which the process must stop.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +59,16 @@ pub enum OwnerFault {
         doing: &'static str,
         /// The system's words.
         error: io::Error,
+    },
+    /// A bug.
+    #[error(
+        "owner thread {thread} panicked: {what}; nothing that waited was acknowledged, the process stops and recovers at the next start; this is a bug, please report it"
+    )]
+    Panicked {
+        /// Which owner thread.
+        thread: usize,
+        /// What the panic says.
+        what: String,
     },
     /// The journal holds state that cannot be read.
     #[error("partition {partition}: {fault}; run `trailwire journal verify`")]
@@ -97,6 +100,8 @@ pub struct Committed<T> {
     pub answers: Vec<(T, Result<Position, AppendFault>)>,
     /// How many of the rows' ids came with other content than before.
     pub reused: u64,
+    /// Whether the lane states are durable.
+    pub recorded: Result<(), Refusal>,
 }
 
 /// The owner of one partition.
@@ -106,6 +111,7 @@ pub struct Owner {
     state: State,
     /// Whether some block with content lies above every watermark on disk.
     unproven: bool,
+    steady: Steady,
     scratch: Scratch,
     shelf: Arc<Shelf>,
 }
@@ -154,7 +160,7 @@ impl Owner {
         let mut io = io;
         let state = State::restore(id, io.as_mut(), directory, settings)?;
         let (scratch, shelf) = (Scratch::default(), Shelf::new(SHELF));
-        let mut owner = Self { id, io, state, unproven: false, scratch, shelf };
+        let mut owner = Self { id, io, state, unproven: false, steady: Steady::default(), scratch, shelf };
         owner.begin_segment(now)?;
         Ok(owner)
     }
@@ -233,13 +239,16 @@ impl Owner {
                 Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
             }
         }
-        let control = self.control_body(states);
+        let mut control = control_body(&states);
+        let mut recorded = Ok(());
         if !control.is_empty() {
             match self.io.reserve(control.len() as u64 + FRAME, true) {
-                Ok(()) => {}
+                Ok(()) => states.into_iter().flat_map(|s| s.0).for_each(|state| self.state.keep_lane(state)),
                 Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
+                // Nothing of it is written: the lanes send newer states later, and a restart repeats what is missing.
                 Err(ReserveError::Refused(refusal)) => {
-                    return Err(self.fault("reserving space for lane state", io::Error::other(refusal)));
+                    recorded = Err(refusal);
+                    control.clear();
                 }
             }
         }
@@ -247,6 +256,7 @@ impl Owner {
         if refused.is_none() && !batches.is_empty() {
             (counts, reused) = self.examine(&batches);
             if !self.scratch.kept.is_empty() {
+                self.state.groups.received_at(now.wall.0);
                 let (bytes, run_orgs) = self.build(&batches, now);
                 self.io.write(&bytes).map_err(|e| self.fault("writing records", e))?;
                 block = Block::built(bytes).map(Arc::new);
@@ -274,7 +284,7 @@ impl Owner {
                 (batch.reply, refused.map_or(Ok(position), Err))
             })
             .collect();
-        Ok(Committed { block, orgs, answers, reused })
+        Ok(Committed { block, orgs, answers, reused, recorded })
     }
 
     /// Writes a control block that carries the watermark, so that everything before it is known to be durable.
@@ -291,8 +301,10 @@ impl Owner {
             Err(ReserveError::Refused(_)) => return Ok(()),
             Err(ReserveError::Io(error)) => return Err(self.fault("reserving space", error)),
         }
+        fail::fail_point!("owner::prove::before");
         self.write_control(BlockKind::Control, &[], now)?;
         self.io.sync().map_err(|e| self.fault("syncing the journal", e))?;
+        fail::fail_point!("owner::prove::after");
         self.unproven = false;
         Ok(())
     }
@@ -305,7 +317,8 @@ impl Owner {
         if self.io.is_full() {
             self.begin_segment(now)?;
         }
-        self.io.expire(now.wall).map_err(|e| self.fault("removing an expired segment", e))
+        let trusted = self.steady.trusted(now);
+        self.io.expire(trusted).map_err(|e| self.fault("removing an expired segment", e))
     }
 
     /// Finds duplicates, in order of organisation and arrival, and fills `scratch.kept`. Returns accepted and
@@ -322,30 +335,23 @@ impl Owner {
         let mut reused = 0;
         kept.clear();
         let mut row_number = self.state.next_row;
-        for part in order.chunks(TOUCHED) {
-            for (_, batch, row) in part {
-                if let Some((_, prepared)) = row_of(batches, *batch, *row) {
-                    self.state.window.touch(prepared.dedupe);
-                }
+        for (org, batch, row) in order.iter() {
+            let Some((count, prepared)) =
+                counts.get_mut(*batch as usize).zip(row_of(batches, *batch, *row).map(|(_, r)| r))
+            else {
+                continue;
+            };
+            let seen = self.state.window.examine(prepared.dedupe, prepared.content);
+            if seen == Seen::Duplicate {
+                count.1 += 1;
+                continue;
             }
-            for (org, batch, row) in part {
-                let Some((count, prepared)) =
-                    counts.get_mut(*batch as usize).zip(row_of(batches, *batch, *row).map(|(_, r)| r))
-                else {
-                    continue;
-                };
-                let seen = self.state.window.examine(prepared.dedupe, prepared.content);
-                if seen == Seen::Duplicate {
-                    count.1 += 1;
-                    continue;
-                }
-                count.0 += 1;
-                let again = seen == Seen::Reused;
-                reused += u64::from(again);
-                self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
-                row_number += 1;
-                kept.push(Kept { org: *org, batch: *batch, row: *row, len: prepared.len, reused: again });
-            }
+            count.0 += 1;
+            let again = seen == Seen::Reused;
+            reused += u64::from(again);
+            self.state.window.remember(Row(row_number), prepared.dedupe, prepared.content);
+            row_number += 1;
+            kept.push(Kept { org: *org, batch: *batch, row: *row, len: prepared.len, reused: again });
         }
         (counts, reused)
     }
@@ -404,21 +410,6 @@ impl Owner {
         (builder.finish_padded(&place, padding), run_orgs)
     }
 
-    fn control_body(&mut self, states: Vec<LaneStates>) -> Vec<u8> {
-        let mut body = Vec::new();
-        let mut lanes = Vec::new();
-        for states in states.into_iter().filter(|s| !s.0.is_empty()) {
-            lanes.clear();
-            states.encode(&mut lanes);
-            body.push(LANES);
-            put_bytes(&mut body, &lanes);
-            for state in states.0 {
-                self.state.keep_lane(state);
-            }
-        }
-        body
-    }
-
     fn write_control(&mut self, kind: BlockKind, body: &[u8], now: Moment) -> Result<(), OwnerFault> {
         let place = self.place(now);
         self.state.next_index += 1;
@@ -450,16 +441,30 @@ impl Owner {
                 return Err(self.fault("reserving space for the snapshot", io::Error::other(refusal)));
             }
         }
+        fail::fail_point!("owner::snapshot::before");
         for part in parts.chunks(snapshot::PART) {
             self.write_control(BlockKind::Snapshot, part, now)?;
         }
         self.write_control(BlockKind::SnapshotEnd, &end, now)?;
+        fail::fail_point!("owner::snapshot::after");
         self.io.publish().map_err(|e| self.fault("publishing a segment", e))
     }
 
     fn fault(&self, doing: &'static str, error: io::Error) -> OwnerFault {
         OwnerFault::Io { partition: self.id, doing, error }
     }
+}
+
+fn control_body(states: &[LaneStates]) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut lanes = Vec::new();
+    for states in states.iter().filter(|s| !s.0.is_empty()) {
+        lanes.clear();
+        states.encode(&mut lanes);
+        body.push(LANES);
+        put_bytes(&mut body, &lanes);
+    }
+    body
 }
 
 fn row_of<T>(batches: &[Queued<T>], batch: u32, row: u32) -> Option<(&Queued<T>, &PreparedRow)> {

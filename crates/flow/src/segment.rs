@@ -165,6 +165,7 @@ pub trait SegmentRead: Send + Sync + 'static {
     /// Counts what `scope` has at and after `from`: from footers and indexes, reads no record.
     fn extent(&self, partition: PartitionId, scope: &Scope, from: Row) -> Extent;
 
-    /// The oldest row that can still be read, and why older ones cannot.
+    /// The oldest row that can still be read, and why older ones cannot. What was declared lost right before that row was
+    /// not expired: then it is the first lost one, of which a read tells why.
     fn oldest(&self, partition: PartitionId) -> (Row, GapReason);
 }

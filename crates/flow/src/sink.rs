@@ -2,6 +2,9 @@
 //!
 //! A delivery can be settled once, by value; a delivery that is dropped counts as *not delivered*.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +55,8 @@ pub struct Rows {
     pub(crate) bytes: usize,
     /// The rows of `pieces` once those are released.
     pub(crate) spans: SmallVec<[RowRange; 2]>,
+    /// Which record it is, once it is released, if it is one.
+    pub(crate) name: Option<Box<str>>,
 }
 
 /// A gap as it is told to a sink: a record of its own without `seq`.
@@ -75,7 +80,7 @@ impl Rows {
         bytes: usize,
     ) -> Self {
         let count = pieces.iter().map(Piece::count).sum();
-        Self { pieces, starts, gap: None, count, bytes, spans: SmallVec::new() }
+        Self { pieces, starts, gap: None, count, bytes, spans: SmallVec::new(), name: None }
     }
 
     /// A gap alone.
@@ -88,14 +93,31 @@ impl Rows {
             count: 1,
             bytes,
             spans: SmallVec::new(),
+            name: None,
         }
     }
 
     /// Lets go of the blocks and keeps only which rows they were.
     fn release(&mut self) {
+        self.name = self.single();
         for piece in self.pieces.drain(..) {
             self.spans.extend(spans(&piece));
         }
+    }
+
+    /// Which record this is, in words for a person who has to find it; `None` unless it is one.
+    pub(crate) fn single(&self) -> Option<Box<str>> {
+        if self.count != 1 || self.name.is_some() {
+            return self.name.clone();
+        }
+        let mut name = None;
+        self.for_each(|row| {
+            let seq = row.seq.map_or_else(|| "a gap".to_owned(), |seq| format!("seq {}", seq.0));
+            let id = event::record::View::of(row.record).ok();
+            let id = id.map_or_else(String::new, |view| format!(", event id {}", view.id));
+            name = Some(format!("organisation {}, {seq}{id}", row.org).into_boxed_str());
+        });
+        name
     }
 
     /// The row of the record at `index`; `None` past the last one and for a gap.

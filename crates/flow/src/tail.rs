@@ -22,6 +22,8 @@ use crate::units::{PartitionId, Row};
 pub struct Tail {
     directory: Arc<Directory>,
     partitions: Vec<RwLock<Part>>,
+    /// Bytes of each partition, and of all.
+    sizes: Vec<AtomicUsize>,
     bytes: AtomicUsize,
     limit: usize,
 }
@@ -63,23 +65,33 @@ impl Tail {
     #[must_use]
     pub fn new(directory: Arc<Directory>, ends: &[Row], limit: usize) -> Self {
         let partitions = ends.iter().map(|end| RwLock::new(Part::new(*end))).collect();
-        Self { directory, partitions, bytes: AtomicUsize::new(0), limit }
+        let sizes = ends.iter().map(|_| AtomicUsize::new(0)).collect();
+        Self { directory, partitions, sizes, bytes: AtomicUsize::new(0), limit }
     }
 
     /// Takes a new durable block. `orgs` names the organisation of each run, ascending.
     pub fn push(&self, partition: PartitionId, block: Arc<Block>, orgs: Box<[OrgKey]>) {
-        let Some(part) = self.partitions.get(usize::from(partition.0)) else { return };
+        let index = usize::from(partition.0);
+        let Some((part, size)) = self.partitions.get(index).zip(self.sizes.get(index)) else { return };
         let cached = Cached { base: block.header().base_row, end: block.header().end_row(), block, orgs };
         let added = cached.memory();
-        let mut part = part.write();
-        part.push(cached);
-        let mut total = self.bytes.fetch_add(added, Ordering::Relaxed) + added;
-        // Only this partition gives way, so that no two locks are held; the others do when they next append.
-        while total > self.limit {
-            let Some(old) = part.pop() else { break };
-            let freed = old.memory();
-            total = self.bytes.fetch_sub(freed, Ordering::Relaxed) - freed;
-        }
+        part.write().push(cached);
+        size.fetch_add(added, Ordering::Relaxed);
+        self.bytes.fetch_add(added, Ordering::Relaxed);
+        while self.bytes() > self.limit && self.shrink() {}
+    }
+
+    /// Drops the oldest block of the partition that holds most: one that was busy once and is idle now must not keep the
+    /// others out.
+    fn shrink(&self) -> bool {
+        let largest =
+            self.partitions.iter().zip(&self.sizes).max_by_key(|(_, size)| size.load(Ordering::Relaxed));
+        let Some((part, size)) = largest else { return false };
+        let Some(old) = part.write().pop() else { return false };
+        let freed = old.memory();
+        size.fetch_sub(freed, Ordering::Relaxed);
+        self.bytes.fetch_sub(freed, Ordering::Relaxed);
+        true
     }
 
     /// Bytes held.

@@ -33,8 +33,12 @@ struct Open {
 }
 
 fn start() -> Open {
+    start_with(Settings::default().direct_from)
+}
+
+fn start_with(direct_from: usize) -> Open {
     let dir = tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
-    let settings = Settings { partitions: 1, ballast_bytes: 1 << 20, ..Settings::default() };
+    let settings = Settings { partitions: 1, ballast_bytes: 1 << 20, direct_from, ..Settings::default() };
     let journal = open(Arc::new(OsVfs), dir.path(), &settings).unwrap();
     let writer = journal.writers.into_iter().next().unwrap();
     Open { owner: Owner::start(writer, NOW).unwrap(), reader: journal.reader, _dir: dir }
@@ -44,10 +48,18 @@ fn names() -> Vec<String> {
     (0..250).map(|n| format!("84383462-b484-4cc4-bb21-{n:012}")).collect()
 }
 
-/// Building, writing and syncing a block of 500 records over 250 organisations, and the same without building it.
-#[divan::bench(args = [true, false])]
-fn write_500(bencher: Bencher<'_, '_>, sync: bool) {
-    let mut open = start();
+/// How a block gets into the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Direct,
+    Cached,
+}
+
+/// Building and writing a block of 500 records over 250 organisations, past the page cache and through it, and syncing it
+/// or not.
+#[divan::bench(args = [(Way::Direct, true), (Way::Cached, true), (Way::Direct, false), (Way::Cached, false)])]
+fn write_500(bencher: Bencher<'_, '_>, (way, sync): (Way, bool)) {
+    let mut open = start_with(if way == Way::Direct { Settings::default().direct_from } else { usize::MAX });
     let names = names();
     let record = format!("\"pad\":\"{}\"}}", "x".repeat(900));
     let block: Vec<(&str, &[u8])> = (0..500).map(|n| (&*names[n % names.len()], record.as_bytes())).collect();

@@ -56,7 +56,8 @@ impl Direct {
     /// Zeros behind a block of `len` bytes at `offset` of the file. `behind_large`: the block before it is a large one.
     pub(crate) fn padding(&self, len: usize, offset: u64, behind_large: bool) -> usize {
         let page = PAGE as u64;
-        if !self.is_large(len) && !(behind_large && offset.is_multiple_of(page)) {
+        let padded = self.is_large(len) || (behind_large && offset.is_multiple_of(page));
+        if !padded {
             return 0;
         }
         let end = offset.saturating_add(len as u64);

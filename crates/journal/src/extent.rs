@@ -12,15 +12,16 @@ use flow::units::Row;
 use crate::index::{BlockEntry, Run, block_of};
 use crate::shared::{Active, Sealed, Shared};
 
-/// What `scope` has at and after `from`. Rows that a repair declared lost count as long as `from` is before them.
+/// What `scope` has at and after `from`. Rows that a repair declared lost count among everybody's as long as `from` is
+/// before them; whose they were is not known.
 pub(crate) fn count(shared: &Shared, scope: &Scope, from: Row) -> Extent {
     // One look: between two, the open segment may be closed, and would be counted in neither.
-    let (sealed, newest) = {
+    let (sealed, newest, expired, end) = {
         let view = shared.view.read();
         let start = view.sealed.partition_point(|s| s.trailer.summary.end_row <= from);
         let sealed: Vec<Arc<Sealed>> = view.sealed.iter().skip(start).cloned().collect();
         let newest = view.active.as_ref().map(|active| count_active(active, scope, from)).unwrap_or_default();
-        (sealed, newest)
+        (sealed, newest, view.expired(), view.end())
     };
     let mut extent = Extent::default();
     for segment in &sealed {
@@ -31,11 +32,11 @@ pub(crate) fn count(shared: &Shared, scope: &Scope, from: Row) -> Extent {
             Err(error) => tracing::error!(%error, "counting pending records: the figure is too low"),
         }
     }
-    Extent {
-        rows: extent.rows + newest.rows,
-        bytes: extent.bytes + newest.bytes,
-        oldest_ms: extent.oldest_ms.or(newest.oldest_ms),
-    }
+    let rows = match scope {
+        Scope::All => end.0.saturating_sub(from.max(expired).0),
+        Scope::Orgs(_) => extent.rows + newest.rows,
+    };
+    Extent { rows, bytes: extent.bytes + newest.bytes, oldest_ms: extent.oldest_ms.or(newest.oldest_ms) }
 }
 
 fn count_active(active: &Active, scope: &Scope, from: Row) -> Extent {

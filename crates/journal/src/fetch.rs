@@ -10,6 +10,7 @@ use flow::segment::ReadError;
 use flow::units::Row;
 
 use crate::index::{BlockEntry, Run};
+use crate::reader::MAX_BLOCKS;
 use crate::segment_header::SegmentHeader;
 use crate::shared::Shared;
 use crate::vfs::{VfsFile, read_up_to};
@@ -35,14 +36,16 @@ pub(crate) struct Picked {
     pub(crate) bytes: usize,
     /// Where to continue.
     pub(crate) next: Row,
+    /// It ends where it does because it is enough for one read.
+    pub(crate) is_cut: bool,
 }
 
 impl Picked {
     /// Orders runs of several organisations by row, clips them to `from..limit`, and takes what fits into `room`
-    /// bytes, but at least one.
+    /// bytes and [`MAX_BLOCKS`] blocks, but at least one.
     pub(crate) fn new(mut runs: Vec<Run>, blocks: &[BlockEntry], from: Row, limit: Row, room: usize) -> Self {
         runs.sort_unstable_by_key(|run| (run.block, run.first));
-        let mut picked = Self { blocks: Vec::new(), bytes: 0, next: limit };
+        let mut picked = Self { blocks: Vec::new(), bytes: 0, next: limit, is_cut: false };
         let mut current = None;
         for run in runs {
             let Some(block) = blocks.get(run.block as usize) else { continue };
@@ -50,9 +53,11 @@ impl Picked {
             if rows.is_empty() {
                 continue;
             }
-            if picked.bytes >= room {
+            let is_crowded = picked.blocks.len() >= MAX_BLOCKS && current != Some(run.block);
+            if picked.bytes >= room || is_crowded {
                 // Everything before this run is taken or of nobody in the scope.
                 picked.next = Row(block.base_row.0 + u64::from(rows.start));
+                picked.is_cut = true;
                 break;
             }
             // The share of the run that is left after clipping.

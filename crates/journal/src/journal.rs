@@ -111,7 +111,7 @@ pub(crate) fn enter(
         return Err(nothing());
     }
     if make.is_some() {
-        vfs.create_dir(dir).map_err(io_at(dir.display().to_string()))?;
+        make_folder(vfs, dir).map_err(io_at(dir.display().to_string()))?;
     }
     let lock = vfs.lock(&dir.join(LOCK)).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => OpenError::Locked(dir.to_owned()),
@@ -123,6 +123,27 @@ pub(crate) fn enter(
         (None, None) => return Err(nothing()),
     };
     Ok((lock, manifest))
+}
+
+/// Makes the folder and those above it, and their entries durable: what is synced in a folder that a power cut takes away
+/// is gone with it.
+fn make_folder(vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
+    let above = || dir.ancestors().filter(|path| !path.as_os_str().is_empty());
+    let is_missing =
+        |path: &&Path| vfs.list(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let missing = above().take_while(is_missing).count();
+    vfs.create_dir(dir)?;
+    // Also where nothing is missing: an earlier start may have ended between the two steps.
+    for path in above().take(missing.max(1)) {
+        let parent = path.parent().unwrap_or(path);
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        match vfs.sync_dir(parent) {
+            // A folder above that is not ours to read: whoever made ours there has to know.
+            Err(error) if missing == 0 && error.kind() == io::ErrorKind::PermissionDenied => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 fn create(vfs: &dyn Vfs, dir: &Path, settings: &Settings) -> Result<Manifest, OpenError> {

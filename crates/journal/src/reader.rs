@@ -9,7 +9,7 @@ use flow::units::{PartitionId, Row, RowRange};
 
 use crate::extent;
 use crate::fetch::{Picked, Source, fetch_all, fetch_picked};
-use crate::index::{BlockEntry, OrgRuns, Run, block_of};
+use crate::index::{BlockEntry, Run, block_of};
 use crate::shared::{Active, Sealed, Shared, View};
 use crate::state::Loss;
 
@@ -23,7 +23,7 @@ pub struct Reader {
 const ATTEMPTS: usize = 4;
 
 /// Blocks at most in one read, so that many tiny blocks do not hold a reader for long.
-const MAX_BLOCKS: usize = 4096;
+pub(crate) const MAX_BLOCKS: usize = 4096;
 
 /// Where a read must stop.
 struct Bounds {
@@ -75,7 +75,9 @@ fn bounds(view: &View, scope: &Scope, from: Row) -> Result<Bounds, Slice> {
             let rows = RowRange { start: from, end: loss.rows().end };
             return Err(Slice::Gap { rows, reason: GapReason::Corruption });
         }
-        return Err(Slice::Gap { rows: RowRange { start: from, end: oldest }, reason: GapReason::Retention });
+        let end = view.losses.iter().filter(|loss| loss.org.is_none() && loss.rows().start > from);
+        let end = end.map(|loss| loss.rows().start).fold(oldest, Row::min);
+        return Err(Slice::Gap { rows: RowRange { start: from, end }, reason: GapReason::Retention });
     }
     let end = view.end();
     if from >= end {
@@ -119,7 +121,8 @@ impl Shared {
         let mut pieces = Vec::new();
         let mut next = from;
         let mut room = max_bytes.max(1);
-        while next < limit && room > 0 {
+        let mut is_cut = false;
+        while next < limit && room > 0 && !is_cut {
             let step = self.pick(scope, next, limit, room).and_then(|(source, picked)| {
                 let read = fetch_picked(&source, &picked, scope)?;
                 Ok((read, picked))
@@ -129,6 +132,7 @@ impl Shared {
                     pieces.extend(read);
                     next = picked.next;
                     room = room.saturating_sub(picked.bytes);
+                    is_cut = picked.is_cut;
                 }
                 // What was read before stays good; the next read meets the trouble again.
                 Err(_) if next > from => break,
@@ -152,18 +156,18 @@ impl Shared {
                 drop(view);
                 let file = self.file(&sealed)?;
                 let index = self.index(&sealed, &*file)?;
-                let mut runs = Vec::new();
+                let mut listed = Listed::default();
                 for org in scope_orgs(scope, || index.orgs().map(|(name, _)| name)) {
                     let all = self.runs(&sealed, &*file, &index, org)?;
-                    runs.extend_from_slice(tail(&all, &index.blocks, from, room));
+                    listed.add(&all, &index.blocks, from, room);
                 }
                 let limit = limit.min(sealed.trailer.summary.end_row);
-                let picked = Picked::new(runs, &index.blocks, from, limit, room);
+                let picked = listed.pick(&index.blocks, from, limit, room);
                 Ok((Source { shared: self, header: sealed.header, file }, picked))
             }
             Place::Active(active) => {
-                let runs = active_runs(active, scope, from, room);
-                let picked = Picked::new(runs, &active.index.blocks, from, limit, room);
+                let picked =
+                    active_runs(active, scope, from, room).pick(&active.index.blocks, from, limit, room);
                 Ok((Source { shared: self, header: active.header, file: Arc::clone(&active.file) }, picked))
             }
         }
@@ -202,18 +206,47 @@ where
     }
 }
 
-fn active_runs(active: &Active, scope: &Scope, from: Row, room: usize) -> Vec<Run> {
-    let mut runs = Vec::new();
-    let none = OrgRuns::default();
+fn active_runs(active: &Active, scope: &Scope, from: Row, room: usize) -> Listed {
+    let mut listed = Listed::default();
     for org in scope_orgs(scope, || active.index.orgs.keys().map(|name| &**name)) {
-        let all = active.index.orgs.get(org).unwrap_or(&none);
-        runs.extend_from_slice(tail(&all.runs, &active.index.blocks, from, room));
+        if let Some(org) = active.index.orgs.get(org) {
+            listed.add(&org.runs, &active.index.blocks, from, room);
+        }
     }
-    runs
+    listed
 }
 
-/// Those runs of one organisation that a read of `room` bytes from `from` on can use.
-fn tail<'a>(runs: &'a [Run], blocks: &[BlockEntry], from: Row, room: usize) -> &'a [Run] {
+/// The runs of a scope's organisations that a read can use.
+#[derive(Debug, Default)]
+struct Listed {
+    runs: Vec<Run>,
+    /// The first row that was left out: nothing is known of this one and those behind it.
+    cut: Option<Row>,
+}
+
+impl Listed {
+    /// Adds those runs of one organisation that a read of `room` bytes from `from` on can use.
+    fn add(&mut self, runs: &[Run], blocks: &[BlockEntry], from: Row, room: usize) {
+        let (listed, rest) = tail(runs, blocks, from, room);
+        self.runs.extend_from_slice(listed);
+        let first = rest.first().and_then(|run| Some((run, blocks.get(run.block as usize)?)));
+        if let Some((run, block)) = first {
+            let row = Row(block.base_row.0 + u64::from(run.first));
+            self.cut = Some(self.cut.map_or(row, |cut| cut.min(row)));
+        }
+    }
+
+    /// What fits, of the rows before `limit` and before whatever was left out.
+    fn pick(self, blocks: &[BlockEntry], from: Row, limit: Row, room: usize) -> Picked {
+        let end = self.cut.map_or(limit, |cut| cut.min(limit));
+        let mut picked = Picked::new(self.runs, blocks, from, end, room);
+        picked.is_cut |= end < limit;
+        picked
+    }
+}
+
+/// Splits the runs of one organisation from `from` on: those that a read of `room` bytes can use, and the rest.
+fn tail<'a>(runs: &'a [Run], blocks: &[BlockEntry], from: Row, room: usize) -> (&'a [Run], &'a [Run]) {
     let first_block = block_of(blocks, from);
     let start = runs.partition_point(|run| (run.block as usize) < first_block);
     let rest = runs.get(start..).unwrap_or_default();
@@ -229,7 +262,7 @@ fn tail<'a>(runs: &'a [Run], blocks: &[BlockEntry], from: Row, room: usize) -> &
             bytes = bytes.saturating_add(run.bytes as usize);
         }
     }
-    rest.get(..end).unwrap_or_default()
+    rest.split_at_checked(end).unwrap_or((rest, &[]))
 }
 
 /// The blocks with rows that a read of all rows takes.
@@ -286,7 +319,7 @@ impl SegmentRead for Reader {
     }
 
     fn oldest(&self, partition: PartitionId) -> (Row, GapReason) {
-        let oldest = self.shared(partition).map_or(Row(0), |shared| shared.view.read().oldest());
-        (oldest, GapReason::Retention)
+        let expired = self.shared(partition).map_or(Row(0), |shared| shared.view.read().expired());
+        (expired, GapReason::Retention)
     }
 }

@@ -151,7 +151,9 @@ impl Recoverer<'_> {
         }
         let new = self.dir.join(format!("{}.new", segment_name(header.base)));
         let file = self.space.make_room(|| self.vfs.open(&new, Access::Create))?;
-        self.space.allocate(&*file, 0, header.offset_of(end), true).map_err(crate::seal::refused)?;
+        self.space
+            .allocate(&*file, 0, header.offset_of(end), crate::space::Use::Upkeep)
+            .map_err(crate::seal::refused)?;
         file.write_all_at(&header.encode(), 0)?;
         let mut index = Index::new(&header);
         for seen in blocks {
@@ -162,6 +164,7 @@ impl Recoverer<'_> {
             }
             let pos = from.pos_of(seen.offset);
             let offset = header.offset_of(pos);
+            crate::failpoint::at("journal::recover::write::before")?;
             file.write_all_at(&bytes, offset)?;
             index.add(&seen.block, u32::try_from(offset).map_err(io::Error::other)?);
             what.copied_blocks += 1;

@@ -8,7 +8,7 @@ use crate::footer::{self, Trailer};
 use crate::index::Index;
 use crate::segment_header::SegmentHeader;
 use crate::shared::Sealed;
-use crate::space::Space;
+use crate::space::{Space, Use};
 use crate::vfs::VfsFile;
 
 /// Cuts the file behind the last block of `index`, writes the footer there and syncs. Everything that `index` holds
@@ -22,7 +22,7 @@ pub(crate) fn seal(
     let offset = header.offset_of(index.summary.end);
     let footer = footer::encode(index, header.log, offset);
     let file_len = offset + footer.len() as u64;
-    space.allocate(file, offset, file_len, true).map_err(refused)?;
+    space.allocate(file, offset, file_len, Use::Upkeep).map_err(refused)?;
     crate::failpoint::at("journal::seal::truncate::before")?;
     file.truncate(file_len)?;
     crate::failpoint::at("journal::seal::write::before")?;

@@ -72,6 +72,20 @@ impl View {
         self.oldest_place().0
     }
 
+    /// The row before which everything was expired: the oldest one, or the first one of what was declared lost right
+    /// before it.
+    pub(crate) fn expired(&self) -> Row {
+        let mut row = self.oldest();
+        // Ascending: each may begin where the one before ends.
+        for loss in self.losses.iter().rev() {
+            let rows = loss.rows();
+            if loss.org.is_none() && rows.start < row && row <= rows.end {
+                row = rows.start;
+            }
+        }
+        row
+    }
+
     /// Where the oldest segment begins.
     pub(crate) fn oldest_place(&self) -> (Row, LogPos) {
         let header = self

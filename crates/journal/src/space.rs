@@ -14,6 +14,28 @@ const NAME: &str = "ballast";
 /// The ballast is given up in steps, so that another program on the disk cannot take all of it at once.
 const STEP: u64 = 4 << 20;
 
+/// What room is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Events: nothing of the ballast, and only while it is whole.
+    Events,
+    /// Lane state: the ballast but for its last part, for without it the process could not be started again.
+    LaneState,
+    /// Segments, snapshots, footers, and what recovery copies: all of the ballast.
+    Upkeep,
+}
+
+impl Use {
+    /// What has to stay of a ballast of `target` bytes.
+    fn kept(self, target: u64) -> u64 {
+        match self {
+            Self::Events => target,
+            Self::LaneState => target / 4,
+            Self::Upkeep => 0,
+        }
+    }
+}
+
 /// The room of one journal, shared by its partitions.
 #[derive(Debug)]
 pub(crate) struct Space {
@@ -45,20 +67,19 @@ impl Space {
         Ok(Self { vfs, dir: dir.to_owned(), target, ballast, short: AtomicBool::new(len < target) })
     }
 
-    /// Takes room for the bytes `from..to` of `file`. Events (`ballast` false) are refused while the ballast is not
-    /// whole; lane state, footers and new segments may use it up.
+    /// Takes room for the bytes `from..to` of `file`.
     pub(crate) fn allocate(
         &self,
         file: &dyn VfsFile,
         from: u64,
         to: u64,
-        ballast: bool,
+        purpose: Use,
     ) -> Result<(), ReserveError> {
         if to <= from {
             return Ok(());
         }
         crate::failpoint::at("journal::allocate::before")?;
-        if !ballast {
+        if purpose == Use::Events {
             self.ready()?;
         }
         loop {
@@ -67,12 +88,12 @@ impl Space {
                 Err(error) => error,
             };
             if error.kind() == io::ErrorKind::Unsupported {
-                return self.trust_free_space(to - from, ballast);
+                return self.trust_free_space(to - from, purpose);
             }
             if !is_full(&error) {
                 return Err(error.into());
             }
-            if !ballast || !self.release(to - from)? {
+            if purpose == Use::Events || !self.release(to - from, purpose.kept(self.target))? {
                 return Err(Refusal::DiskFull.into());
             }
         }
@@ -82,7 +103,7 @@ impl Space {
     pub(crate) fn make_room<T>(&self, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         loop {
             match act() {
-                Err(error) if is_full(&error) && self.release(STEP)? => {}
+                Err(error) if is_full(&error) && self.release(STEP, 0)? => {}
                 other => return other,
             }
         }
@@ -97,22 +118,23 @@ impl Space {
     }
 
     /// For file systems that cannot promise room (some network ones): what they say is free must do.
-    fn trust_free_space(&self, bytes: u64, ballast: bool) -> Result<(), ReserveError> {
-        let kept = if ballast { 0 } else { self.target };
-        if self.vfs.free_space(&self.dir)? >= bytes.saturating_add(kept) {
+    fn trust_free_space(&self, bytes: u64, purpose: Use) -> Result<(), ReserveError> {
+        if self.vfs.free_space(&self.dir)? >= bytes.saturating_add(purpose.kept(self.target)) {
             return Ok(());
         }
         Err(Refusal::DiskFull.into())
     }
 
-    /// Gives up a part of the ballast; `false` when nothing is left.
-    fn release(&self, bytes: u64) -> io::Result<bool> {
+    /// Gives up a part of the ballast; `false` when no more than `kept` is left.
+    fn release(&self, bytes: u64, kept: u64) -> io::Result<bool> {
         let mut ballast = self.ballast.lock();
-        if ballast.len == 0 {
+        if ballast.len <= kept {
             return Ok(false);
         }
-        let len = ballast.len.saturating_sub(bytes.max(STEP));
+        let len = ballast.len.saturating_sub(bytes.max(STEP)).max(kept);
+        crate::failpoint::at("journal::ballast::release::before")?;
         ballast.file.truncate(len)?;
+        crate::failpoint::at("journal::ballast::release::after")?;
         ballast.len = len;
         if !self.short.swap(true, Ordering::Relaxed) {
             tracing::warn!("the disk is full: no events are taken until there is room; deliveries go on");
@@ -129,8 +151,12 @@ impl Space {
             if self.vfs.free_space(&self.dir)? < missing {
                 return Ok(false);
             }
+            crate::failpoint::at("journal::ballast::refill::before")?;
             match ballast.file.allocate(ballast.len, missing) {
-                Ok(()) => ballast.len = self.target,
+                Ok(()) => {
+                    crate::failpoint::at("journal::ballast::refill::after")?;
+                    ballast.len = self.target;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
                 Err(error) if is_full(&error) => {
                     ballast.file.truncate(ballast.len)?;

@@ -3,6 +3,8 @@
 //! The real implementation is [`OsVfs`]; the simulated one (feature `testing`) keeps unsynced writes apart and, at a
 //! simulated power cut, drops, reorders and tears them.
 
+#[cfg(any(test, feature = "failpoints"))]
+mod lossy;
 mod os;
 #[cfg(any(test, feature = "testing"))]
 mod sim;
@@ -13,6 +15,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(any(test, feature = "failpoints"))]
+pub use lossy::LossyVfs;
 pub use os::OsVfs;
 #[cfg(any(test, feature = "testing"))]
 pub use sim::{DirectRefusal, Fault, PowerCut, SimVfs};

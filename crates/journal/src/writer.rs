@@ -18,7 +18,7 @@ use crate::seal::{refused, seal};
 use crate::segment_header::{HEADER_SPACE, SegmentHeader, Sort};
 use crate::settings::Entropy;
 use crate::shared::{Active, Shared, segment_name, segment_path};
-use crate::space::Space;
+use crate::space::{Space, Use};
 use crate::state::{Loss, PartitionState};
 use crate::vfs::{Access, FolderLock, VfsFile};
 
@@ -45,6 +45,9 @@ pub struct Writer {
     pub(crate) _lock: Arc<FolderLock>,
 }
 
+/// A segment is full here whatever its snapshot takes: offsets are 32 bits wide.
+const MAX_WRITTEN: u64 = 3 << 30;
+
 /// The segment that is being written.
 #[derive(Debug)]
 pub(crate) struct Open {
@@ -57,6 +60,9 @@ pub(crate) struct Open {
     /// Its temporary name, until it is published.
     unpublished: Option<PathBuf>,
     snapshot_done: bool,
+    /// It is large enough from here on. Behind a snapshot at least half of a segment's size is for blocks: with one that is
+    /// as large as a segment every commit would begin another segment.
+    full_at: u64,
     /// Offsets in the file.
     written: u64,
     allocated: u64,
@@ -183,7 +189,7 @@ impl Writer {
         };
         let path = self.shared.dir.join(format!("{}.new", segment_name(header.base)));
         let file = self.space.make_room(|| self.shared.vfs.open(&path, Access::Create))?;
-        self.space.allocate(&*file, 0, HEADER_SPACE, true).map_err(refused)?;
+        self.space.allocate(&*file, 0, HEADER_SPACE, Use::Upkeep).map_err(refused)?;
         crate::failpoint::at("journal::begin::write::before")?;
         file.write_all_at(&header.encode(), 0)?;
         crate::failpoint::at("journal::begin::after")?;
@@ -196,6 +202,7 @@ impl Writer {
             behind_large: false,
             unpublished: Some(path),
             snapshot_done: false,
+            full_at: self.segment_bytes,
             written: HEADER_SPACE,
             allocated: HEADER_SPACE,
             promised: 0,
@@ -224,10 +231,12 @@ impl Writer {
         vfs.sync_dir(dir)?;
         crate::failpoint::at("journal::publish::dir_sync::after")?;
         self.state.newest = Some(base.0);
-        self.state.newest_limit = self.segment_bytes.saturating_add(flow::block::MAX_BLOCK as u64);
-        // Losses that retention has passed are told as expired.
+        open.full_at = self.segment_bytes.max(open.written + self.segment_bytes / 2).min(MAX_WRITTEN);
+        self.state.newest_limit = open.full_at.saturating_add(flow::block::MAX_BLOCK as u64);
+        // Losses that retention has passed are told as expired. One right before the oldest segment is none of these: with
+        // the first segments set aside by a repair, it is all that says that they were not expired.
         let (row, pos) = self.shared.view.read().oldest_place();
-        self.state.losses.retain(|loss| loss.end_row > row.0 || loss.to > pos.0);
+        self.state.losses.retain(|loss| loss.end_row >= row.0 || loss.to >= pos.0);
         let state = &self.state;
         self.space.make_room(|| state.write(vfs, dir))?;
         crate::failpoint::at("journal::publish::after")?;
@@ -248,12 +257,18 @@ impl Writer {
             open.promised = promised;
             return Ok(());
         }
+        let purpose = match (ballast, &open.unpublished) {
+            (false, _) => Use::Events,
+            (true, None) => Use::LaneState,
+            // A snapshot: without it there is no segment to go on with.
+            (true, Some(_)) => Use::Upkeep,
+        };
         let generous = needed.max(open.allocated.saturating_add(self.allocate_step));
         let from = open.allocated;
-        let end = match self.space.allocate(&*open.file, from, generous, false) {
+        let end = match self.space.allocate(&*open.file, from, generous, Use::Events) {
             Ok(()) => generous,
             Err(ReserveError::Refused(_)) if ballast || generous > needed => {
-                self.space.allocate(&*open.file, from, needed, ballast)?;
+                self.space.allocate(&*open.file, from, needed, purpose)?;
                 needed
             }
             Err(error) => return Err(error),
@@ -382,7 +397,7 @@ impl SegmentIo for Writer {
     }
 
     fn is_full(&self) -> bool {
-        self.aged || self.open.as_ref().is_some_and(|open| open.written >= self.segment_bytes)
+        self.aged || self.open.as_ref().is_some_and(|open| open.written >= open.full_at)
     }
 
     fn roll(&mut self, next_row: Row) -> io::Result<()> {

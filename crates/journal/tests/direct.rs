@@ -5,10 +5,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use event::OrgId;
+use event::{Kind, OrgId};
 use flow::block::PAGE;
-use flow::clock::UnixMillis;
+use flow::clock::{Clock, UnixMillis};
 use flow::log::{Scope, Slice};
+use flow::orgs::{Directory, UnknownOrgs};
+use flow::partition::{OwnerSettings, Queued};
+use flow::prepared::{Prepared, PreparedRow};
 use flow::segment::{SegmentIo, SegmentRead};
 use flow::units::{PartitionId, Row};
 use journal::testing::Owner;
@@ -211,4 +214,58 @@ fn damage_in_and_before_the_padding() {
     let (owner, reader) = start(&vfs, dir);
     assert_eq!(owner.next_row, 6);
     assert_eq!(rows(&reader, &Scope::All).iter().map(|(row, _)| *row).collect::<Vec<_>>(), [0, 1, 4, 5]);
+}
+
+/// The real owner builds its blocks in memory that begins at a page, also in memory that it uses again.
+#[test]
+fn the_owner_brings_its_blocks_in_whole_pages() {
+    let sim = SimVfs::default();
+    let directory = Directory::new(1, UnknownOrgs::Accept);
+    let org = directory.resolve("acme").unwrap().key;
+    let clock = Clock::simulated(NOW);
+    let start = || {
+        let settings = Settings { direct_from: 32 << 10, ..settings() };
+        let journal = open(Arc::new(sim.clone()), Path::new("/j"), &settings).unwrap();
+        let io = Box::new(journal.writers.into_iter().next().unwrap());
+        let settings = OwnerSettings { window: 1000, groups: 1 << 12 };
+        let owner = flow::partition::Owner::open(P0, io, Arc::clone(&directory), settings, clock.now());
+        (owner.unwrap(), journal.reader)
+    };
+    let batch = |rows: u32, first: u128| {
+        let row = |n: u32| PreparedRow {
+            org,
+            offset: n * 1000,
+            len: 1000,
+            line: n,
+            dedupe: first + u128::from(n),
+            content: 1,
+            time_ms: NOW.0,
+            app: 0,
+            group: 0,
+            status: 200,
+            kind: Kind::ApiCall,
+        };
+        let arena = vec![b'x'; rows as usize * 1000];
+        Queued { rows: Prepared { arena, rows: (0..rows).map(row).collect() }, reply: () }
+    };
+    let (mut owner, reader) = start();
+    let mut first = 1;
+    let mut commit = |owner: &mut flow::partition::Owner, rows: u32| {
+        let done = owner.commit(vec![batch(rows, first)], Vec::new(), clock.now()).unwrap();
+        first += u128::from(rows);
+        assert_eq!(done.block.unwrap().header().rows, rows);
+    };
+    // From the second one on past the cache; the small one in between fills a page.
+    for rows in [40, 60, 1, 50, 200, 45] {
+        commit(&mut owner, rows);
+    }
+    assert_eq!(sim.direct_writes(), 4);
+    assert_eq!(rows(&reader, &Scope::All).len(), 396);
+    owner.prove(clock.now()).unwrap();
+    drop((owner, reader));
+    sim.power_cut(PowerCut { seed: 5, keep_percent: 0 });
+    let (mut owner, reader) = start();
+    assert_eq!(owner.next_row(), Row(396));
+    commit(&mut owner, 40);
+    assert_eq!(rows(&reader, &Scope::All).len(), 436);
 }

@@ -28,12 +28,19 @@ fn settings() -> Settings {
         segment_bytes: 1 << 20,
         allocate_step: 512,
         ballast_bytes: 0,
+        direct_from: 2_000,
         entropy: Entropy::new(move || next.fetch_add(0x1111_1111_1111_1111, Ordering::Relaxed)),
         ..Settings::default()
     }
 }
 
-/// A sealed segment, a recovered one, and a newest one with a proven block, an unproven one and a torn one.
+/// A record so long that its block is padded to the end of a page.
+fn long() -> String {
+    format!("\"n\":\"{}\"}}", "x".repeat(2_500))
+}
+
+/// A sealed segment, with padded blocks in it, a recovered one, and a newest one with a proven block, an unproven one and
+/// a torn one.
 fn write(vfs: &SimVfs) {
     let start = || {
         let journal = open(Arc::new(vfs.clone()), Path::new("/j"), &settings()).unwrap();
@@ -47,6 +54,14 @@ fn write(vfs: &SimVfs) {
     owner.sync().unwrap();
     owner.control(b"lane state").unwrap();
     owner.sync().unwrap();
+    // The first one begins anywhere, the second one at a page, and lane state behind it fills a page.
+    for _ in 0..2 {
+        owner.append(&[("dune", long().as_bytes())]).unwrap();
+        owner.sync().unwrap();
+    }
+    owner.control(b"more").unwrap();
+    owner.sync().unwrap();
+    assert_eq!(vfs.direct_writes(), 1);
     owner.append(&[("bolt", b"\"n\":4}")]).unwrap();
     drop(owner);
     vfs.kill();
@@ -109,18 +124,21 @@ fn version_1_opens() {
     assert!(journal.recoveries[0].torn_bytes > 0);
     let reader = Arc::clone(&journal.reader);
     let owner = Owner::start(journal.writers.into_iter().next().unwrap(), NOW).unwrap();
-    assert_eq!(owner.controls, [b"lane state".to_vec()]);
+    assert_eq!(owner.controls, [b"lane state".to_vec(), b"more".to_vec()]);
     assert_eq!(
         owner.seqs.iter().map(|(o, s)| (o.as_str(), *s)).collect::<Vec<_>>(),
-        [("acme", 3), ("bolt", 2), ("cobalt", 1)]
+        [("acme", 3), ("bolt", 2), ("cobalt", 1), ("dune", 2)]
     );
+    let long = [0, 1].map(|seq| format!("{{\"v\":1,\"seq\":{seq},{}", long()));
     let expected = [
         (0, "acme", 0, "{\"v\":1,\"seq\":0,\"n\":1}"),
         (1, "acme", 1, "{\"v\":1,\"seq\":1,\"n\":3}"),
         (2, "bolt", 0, "{\"v\":1,\"seq\":0,\"n\":2}"),
-        (3, "bolt", 1, "{\"v\":1,\"seq\":1,\"n\":4}"),
-        (4, "cobalt", 0, "{\"v\":1,\"seq\":0,\"n\":5}"),
-        (5, "acme", 2, "{\"v\":1,\"seq\":2,\"n\":6}"),
+        (3, "dune", 0, &*long[0]),
+        (4, "dune", 1, &*long[1]),
+        (5, "bolt", 1, "{\"v\":1,\"seq\":1,\"n\":4}"),
+        (6, "cobalt", 0, "{\"v\":1,\"seq\":0,\"n\":5}"),
+        (7, "acme", 2, "{\"v\":1,\"seq\":2,\"n\":6}"),
     ];
     assert_eq!(
         records.iter().map(|(r, o, s, t)| (*r, o.as_str(), *s, t.as_str())).collect::<Vec<_>>(),
@@ -134,7 +152,7 @@ fn version_1_opens() {
         read += pieces.iter().map(flow::log::Piece::count).sum::<u64>();
         next = after;
     }
-    assert_eq!(read, 6);
+    assert_eq!(read, 8);
 }
 
 /// When this fails, the format has changed: raise its version, keep reading this one, and add a fixture of the new one.

@@ -18,8 +18,8 @@ use flow::log::{GapReason, Scope, Slice};
 use flow::segment::{ReserveError, SegmentIo, SegmentRead};
 use flow::units::{PartitionId, Row, RowRange};
 use journal::testing::Owner;
-use journal::vfs::{OsVfs, PowerCut, SimVfs, Vfs};
-use journal::{Journal, OpenError, Reader, Settings, open};
+use journal::vfs::{Access, OsVfs, PowerCut, SimVfs, Vfs};
+use journal::{Journal, OpenError, Reader, Settings, open, repair};
 
 const DIR: &str = "/j";
 const P0: PartitionId = PartitionId(0);
@@ -129,6 +129,37 @@ fn segments_roll_and_everything_stays_readable_and_counted() {
 }
 
 #[test]
+fn more_small_blocks_than_one_read_takes_are_all_read() {
+    let vfs = SimVfs::default();
+    let settings = Settings { segment_bytes: 64 << 20, ..settings() };
+    let Journal { mut writers, reader, .. } = open(Arc::new(vfs.clone()), Path::new(DIR), &settings).unwrap();
+    let mut owner = Owner::start(writers.remove(0), NOW).unwrap();
+    // `b` has less than one read takes and is cut where `a` is; `c` comes behind all of that.
+    for n in 0..10_000u32 {
+        let text = format!("{n}}}");
+        let org = if n % 3 == 2 { "b" } else { "a" };
+        owner.writer.reserve(4096, false).unwrap();
+        owner.append(&[(org, text.as_bytes())]).unwrap();
+    }
+    owner.append(&[("c", b"c}")]).unwrap();
+    owner.sync().unwrap();
+    let all = |owner: &str| {
+        for (orgs, count) in
+            [(&["a"][..], 6_667), (&["b"], 3_333), (&["a", "c"], 6_668), (&["a", "b"], 10_000)]
+        {
+            let rows: Vec<u64> =
+                read_all(&reader, 0, &scope(orgs), 64 << 20).iter().map(|(row, _)| *row).collect();
+            assert_eq!(rows.len(), count, "{orgs:?} {owner}");
+            assert!(rows.is_sorted_by(|a, b| a < b), "{orgs:?} {owner}");
+        }
+        assert_eq!(read_all(&reader, 9_990, &scope(&["a", "b", "c"]), 64 << 20).len(), 11, "{owner}");
+    };
+    all("of the open segment");
+    owner.roll().unwrap();
+    all("of a sealed segment");
+}
+
+#[test]
 fn an_unproven_tail_is_copied_before_it_is_used() {
     let vfs = SimVfs::default();
     let (mut owner, reader) = open_sim(&vfs).unwrap();
@@ -173,6 +204,117 @@ fn damage_below_the_watermark_stops_the_start() {
             assert!(OpenError::Damaged(damages).to_string().contains("p000/00000000000000000000.seg: bytes"));
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_folders_above_are_durable_before_anything_is_promised() {
+    let vfs = SimVfs::default();
+    let dir = Path::new("/srv/data/journal");
+    let Journal { mut writers, .. } = open(Arc::new(vfs.clone()), dir, &settings()).unwrap();
+    let mut owner = Owner::start(writers.remove(0), NOW).unwrap();
+    owner.append(&[("a", b"1}")]).unwrap();
+    owner.sync().unwrap();
+    drop(owner);
+    vfs.power_cut(PowerCut { seed: 1, keep_percent: 0 });
+    let Journal { reader, .. } = open(Arc::new(vfs.clone()), dir, &settings()).unwrap();
+    assert_eq!(reader.durable_end(P0), Row(1));
+    // A start that ended between making the folder and syncing the one above it is made up for by the next one.
+    let vfs = SimVfs::default();
+    vfs.create_dir(dir).unwrap();
+    vfs.sync_dir(Path::new("/")).unwrap();
+    vfs.sync_dir(Path::new("/srv")).unwrap();
+    drop(open(Arc::new(vfs.clone()), dir, &settings()).unwrap());
+    vfs.power_cut(PowerCut { seed: 1, keep_percent: 0 });
+    assert!(vfs.list(dir).unwrap().contains(&"manifest.json".to_owned()));
+}
+
+#[test]
+fn a_snapshot_as_large_as_a_segment_does_not_fill_it() {
+    let vfs = SimVfs::default();
+    let (mut owner, reader) = open_sim(&vfs).unwrap();
+    for _ in 0..40 {
+        owner.writer.reserve(2048, true).unwrap();
+        owner.control(&[200; 500]).unwrap();
+    }
+    owner.sync().unwrap();
+    owner.roll().unwrap();
+    assert!(owner.writer.tip().pos.0 > 64 << 10, "the snapshot is several times as large as a segment");
+    assert!(!owner.writer.is_full(), "nothing stands behind the snapshot");
+    let mut commits = 0;
+    while !owner.writer.is_full() {
+        owner.append(&[("a", &[b'x'; 1000])]).unwrap();
+        owner.sync().unwrap();
+        commits += 1;
+    }
+    assert!((4..=10).contains(&commits), "{commits}");
+    drop((owner, reader));
+    vfs.power_cut(PowerCut { seed: 3, keep_percent: 50 });
+    assert_eq!(open_sim(&vfs).unwrap().0.next_row, commits);
+}
+
+/// A journal of several segments of blocks of one row; gives the rows, and where in the first file the block with row 3 is.
+fn segments_of_rows(vfs: &SimVfs) -> (Vec<(u64, String)>, u64) {
+    let (mut owner, reader) = open_sim(vfs).unwrap();
+    let mut block = 0;
+    while vfs.list(Path::new("/j/p000")).unwrap().len() < 6 {
+        if owner.next_row == 3 {
+            block = owner.writer.tip().pos.0 + 4096;
+        }
+        owner.append(&[("a", &[b'x'; 1000])]).unwrap();
+        owner.sync().unwrap();
+        if owner.writer.is_full() {
+            owner.roll().unwrap();
+        }
+    }
+    owner.control(b"").unwrap();
+    owner.sync().unwrap();
+    let rows = read_all(&reader, 0, &Scope::All, 1 << 20);
+    drop((owner, reader));
+    vfs.kill();
+    (rows, block)
+}
+
+#[test]
+fn what_a_repair_set_aside_at_the_beginning_is_lost_and_not_expired() {
+    let vfs = SimVfs::default();
+    let (rows, _) = segments_of_rows(&vfs);
+    let first = Path::new("/j/p000/00000000000000000000.seg");
+    let len = vfs.open(first, Access::Read).unwrap().len().unwrap();
+    for at in 0..len {
+        vfs.damage(first, at, 0xA5);
+    }
+    let done = repair(&(Arc::new(vfs.clone()) as Arc<dyn Vfs>), Path::new(DIR), true, NOW).unwrap();
+    assert_eq!(done.losses.len(), 1, "{done:?}");
+    // At every start, also behind the first segment that this one publishes.
+    for _ in 0..3 {
+        let (owner, reader) = open_sim(&vfs).unwrap();
+        let gap = reader.read(P0, Row(0), &Scope::All, 1000).unwrap();
+        let Slice::Gap { rows: lost, reason: GapReason::Corruption } = gap else { panic!("{gap:?}") };
+        assert_eq!(lost.start, Row(0));
+        assert_eq!(reader.oldest(P0), (Row(0), GapReason::Retention), "nothing has expired");
+        assert_eq!(
+            reader.extent(P0, &Scope::All, Row(0)).rows,
+            rows.len() as u64,
+            "what is to be told is pending"
+        );
+        assert_eq!(read_all(&reader, lost.end.0, &Scope::All, 1 << 20), rows[lost.end.0 as usize..]);
+        drop((owner, reader));
+        vfs.kill();
+    }
+}
+
+#[test]
+fn lost_rows_count_among_everybodys_until_they_are_passed() {
+    let vfs = SimVfs::default();
+    let (rows, block) = segments_of_rows(&vfs);
+    vfs.damage(Path::new("/j/p000/00000000000000000000.seg"), block + 50, 0xFF);
+    let done = repair(&(Arc::new(vfs.clone()) as Arc<dyn Vfs>), Path::new(DIR), true, NOW).unwrap();
+    let [loss] = done.losses.as_slice() else { panic!("{done:?}") };
+    assert_eq!((loss.first_row, loss.end_row), (3, 4), "{loss:?}");
+    let (_owner, reader) = open_sim(&vfs).unwrap();
+    for from in [0, 1, loss.first_row, loss.end_row, loss.end_row + 1] {
+        assert_eq!(reader.extent(P0, &Scope::All, Row(from)).rows, rows.len() as u64 - from, "from {from}");
     }
 }
 

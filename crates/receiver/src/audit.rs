@@ -20,7 +20,11 @@ pub struct Arrived {
     pub hash: u128,
     /// What `fields.prev_seq` said.
     pub prev_seq: Option<u64>,
-    /// When.
+    /// The channel of the request, see [`Audit::channels`].
+    pub channel: u32,
+    /// When the head of the request arrived.
+    pub began: UnixMillis,
+    /// When it was indexed.
     pub at: UnixMillis,
     /// How often in all.
     pub times: u32,
@@ -37,7 +41,13 @@ pub struct Repeat {
     pub seq: u64,
     /// The raw event's id, as it came this time.
     pub id: String,
-    /// When it came first, milliseconds since 1970.
+    /// The channel with which it came first, see [`Audit::channels`].
+    pub first_channel: u32,
+    /// The channel with which it came again.
+    pub again_channel: u32,
+    /// When the head of the request arrived with which it came first, milliseconds since 1970.
+    pub first_began: i64,
+    /// When it was first indexed, milliseconds since 1970.
     pub first_at: i64,
     /// When it came again, milliseconds since 1970.
     pub again_at: i64,
@@ -67,6 +77,7 @@ pub struct Audit {
     told_gaps: Vec<ToldGap>,
     foreign: Vec<(String, String)>,
     unreadable: u64,
+    channels: Vec<(String, UnixMillis)>,
 }
 
 /// At most this many repeats, gaps and foreign records are kept one by one; all are counted.
@@ -103,12 +114,23 @@ impl Audit {
                 meters.from_event.add(time, indexed.at);
             }
             let prev_seq = facts.prev_seq;
-            feed.insert(seq, Arrived { id: facts.id, hash, prev_seq, at: indexed.at, times: 1 });
+            feed.insert(
+                seq,
+                Arrived {
+                    id: facts.id,
+                    hash,
+                    prev_seq,
+                    channel: indexed.channel,
+                    began: indexed.began,
+                    at: indexed.at,
+                    times: 1,
+                },
+            );
             return;
         };
         first.times = first.times.saturating_add(1);
         let equal = first.hash == hash && first.id == facts.id && first.prev_seq == facts.prev_seq;
-        let first_at = first.at.0;
+        let (first_channel, first_began, first_at) = (first.channel, first.began.0, first.at.0);
         if self.repeats.len() < LISTED || !equal {
             let token = indexed.token.clone();
             self.repeats.push(Repeat {
@@ -116,11 +138,34 @@ impl Audit {
                 org,
                 seq,
                 id: facts.id,
+                first_channel,
+                again_channel: indexed.channel,
+                first_began,
                 first_at,
                 again_at: indexed.at.0,
                 equal,
             });
         }
+    }
+
+    /// The number of a channel of which a request began to arrive now.
+    pub(crate) fn channel(&mut self, id: &str, began: UnixMillis) -> u32 {
+        // The newest are in use.
+        let known = self.channels.iter().rposition(|(known, _)| known == id);
+        let number = known.unwrap_or_else(|| {
+            self.channels.push((id.to_owned(), began));
+            self.channels.len() - 1
+        });
+        if let Some((_, first)) = self.channels.get_mut(number) {
+            *first = (*first).min(began);
+        }
+        u32::try_from(number).unwrap_or(u32::MAX)
+    }
+
+    /// When the first request on each channel began to arrive. A sender makes a channel up when it starts, so it tells
+    /// one life of it from the next.
+    pub fn channels(&self) -> impl Iterator<Item = UnixMillis> {
+        self.channels.iter().map(|(_, first)| *first)
     }
 
     /// The records of one organisation under one token.

@@ -30,6 +30,8 @@ pub enum Manner {
     ByteByByte(Duration),
     /// Head and body, announcing one byte more than it ever sends, and the connection stays open.
     NeverEnds,
+    /// The head, and then a body without end, as fast as it is read.
+    Endless,
     /// Head and half of the body, then the connection is closed.
     Truncated,
     /// Nothing: the connection is closed.

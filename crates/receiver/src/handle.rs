@@ -150,6 +150,12 @@ impl Receiver {
         self.state.seen.lock().indexed.clone()
     }
 
+    /// The same, and forgets them: the audit and the counts stay. For runs whose events do not fit into memory.
+    #[must_use]
+    pub fn take_indexed(&self) -> Vec<Indexed> {
+        std::mem::take(&mut self.state.seen.lock().indexed)
+    }
+
     /// The requests, in order of their heads. Empty unless [`crate::Keep::Everything`].
     #[must_use]
     pub fn requests(&self) -> Vec<RequestNote> {

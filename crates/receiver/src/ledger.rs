@@ -14,6 +14,10 @@ pub struct Indexed {
     pub token: String,
     /// The event with its metadata.
     pub envelope: Envelope,
+    /// The channel of its request, see [`crate::Audit::channels`].
+    pub channel: u32,
+    /// When the head of its request arrived.
+    pub began: UnixMillis,
     /// When it was indexed.
     pub at: UnixMillis,
 }

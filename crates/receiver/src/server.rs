@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flow::clock::Clock;
+use flow::clock::{Clock, UnixMillis};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -85,6 +85,9 @@ async fn accept(listener: TcpListener, state: Arc<State>, mut stop: watch::Recei
     connections.shutdown().await;
 }
 
+/// The length of one chunk of a body without end.
+const FLOOD_CHUNK: usize = 16 << 10;
+
 /// What the connection does once hyper has let go of it.
 #[derive(Debug)]
 struct Takeover {
@@ -97,6 +100,7 @@ struct Takeover {
 enum End {
     Close,
     Hold,
+    Flood,
     Reset,
 }
 
@@ -137,6 +141,14 @@ async fn take_over(spare: io::Result<std::net::TcpStream>, order: Takeover, cloc
         End::Reset => stream.set_zero_linger(),
         // Until the client gives up.
         End::Hold => stream.readable().await,
+        End::Flood => {
+            let text = "{\"text\":\"";
+            stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).await?;
+            let chunk = format!("{FLOOD_CHUNK:x}\r\n{}\r\n", "x".repeat(FLOOD_CHUNK));
+            loop {
+                stream.write_all(chunk.as_bytes()).await?;
+            }
+        }
     }
 }
 
@@ -146,6 +158,7 @@ async fn answer(
     takeover: mpsc::Sender<Takeover>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let number = state.arrived();
+    let began = state.clock.now().wall;
     let fault = state.next_fault();
     let mut gate = state.paused.subscribe();
     if gate.wait_for(|paused| !*paused).await.is_err() {
@@ -179,7 +192,7 @@ async fn answer(
                 return give_up(&takeover, Takeover { bytes: Vec::new(), pace: None, end: End::Close }).await;
             }
         };
-        judge(&state, &head, body, number, mode, fault.skip)
+        judge(&state, &head, body, (number, began), mode, fault.skip)
     };
     let reply = fault.answer.unwrap_or(reply);
     let wire = |missing: usize| reply.to_wire(reply.body.len() + missing);
@@ -191,6 +204,11 @@ async fn answer(
         }
         Manner::ByteByByte(pace) => Takeover { bytes: wire(0), pace: Some(pace), end: End::Close },
         Manner::NeverEnds => Takeover { bytes: wire(1), pace: None, end: End::Hold },
+        Manner::Endless => {
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+            Takeover { bytes: head.into(), pace: None, end: End::Flood }
+        }
         Manner::Truncated => {
             let mut bytes = wire(0);
             bytes.truncate(bytes.len() - reply.body.len().div_ceil(2));
@@ -214,7 +232,7 @@ fn judge(
     state: &State,
     head: &http::request::Parts,
     body: Option<Bytes>,
-    number: u64,
+    (number, began): (u64, UnixMillis),
     mode: Mode,
     skip: bool,
 ) -> Reply {
@@ -237,7 +255,7 @@ fn judge(
     };
     let note = RequestNote {
         number,
-        at: now.wall,
+        at: began,
         method: head.method.to_string(),
         target: head.uri.to_string(),
         headers: head.headers.iter().map(header).collect(),

@@ -14,6 +14,9 @@ use crate::protocol::Judgement;
 use crate::scan::{Meters, Scanner, Tally};
 use crate::settings::{Keep, Settings};
 
+/// A header that tells the sender's lives apart.
+const CHANNEL: &str = "x-splunk-request-channel";
+
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -125,8 +128,11 @@ impl State {
         note.plain_bytes = judgement.plain_bytes;
         note.indexed = judgement.indexed.len() as u64;
         seen.event_count += note.indexed;
+        let channel = note.headers.iter().find(|(name, _)| name == CHANNEL).map_or("", |(_, id)| id.as_str());
+        let channel = seen.audit.channel(channel, note.at);
         for envelope in judgement.indexed {
-            let indexed = Indexed { request: note.number, token: note.token.clone(), envelope, at };
+            let (request, began, secret) = (note.number, note.at, note.token.clone());
+            let indexed = Indexed { request, token: secret, envelope, channel, began, at };
             seen.audit.observe(&indexed, token, &mut seen.meters);
             if settings.keep == Keep::Everything {
                 seen.indexed.push(indexed);

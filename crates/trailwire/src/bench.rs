@@ -52,14 +52,21 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Bench {
     /// One shared HEC sink for all organisations, as fast as it goes (or at --rate).
+    #[command(after_help = "Example:\n  trailwire bench j1 --runs 3 --gate")]
     J1(JobArgs),
     /// One HEC sink for each organisation, at an offered rate.
+    #[command(after_help = "Example:\n  trailwire bench j2 --rate 60000 --gate")]
     J2(JobArgs),
     /// Opening a journal of many records.
+    #[command(
+        after_help = "Example:\n  trailwire bench open --records 10000000 --folder /var/tmp/bench-open"
+    )]
     Open(open::Args),
     /// What idle sinks cost.
+    #[command(after_help = "Example:\n  trailwire bench lanes --gate")]
     Lanes(lanes::Args),
     /// What load and receiver of these benches cost by themselves.
+    #[command(after_help = "Example:\n  trailwire bench harness --rate 60000")]
     Harness(JobArgs),
 }
 

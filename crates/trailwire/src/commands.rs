@@ -11,6 +11,8 @@ pub mod validate;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::Context;
+
 use crate::cli::{Cli, Command, Exit};
 use crate::sinks::{Configuration, types};
 use crate::{bench, generate};
@@ -21,7 +23,7 @@ use crate::{bench, generate};
 /// What went wrong, for a person to read.
 pub fn dispatch(cli: Cli, environment: BTreeMap<String, String>) -> anyhow::Result<Exit> {
     match cli.command {
-        Command::Run(args) => block_on(run::run(args, environment)),
+        Command::Run(args) => run::run(args, environment),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Ingest(args) => block_on(ingest::run(args, environment)),
         Command::Validate(args) => Ok(validate::run(&args, &environment)),
@@ -36,7 +38,19 @@ pub fn dispatch(cli: Cli, environment: BTreeMap<String, String>) -> anyhow::Resu
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+    runtime(None)?.block_on(command)
+}
+
+/// A runtime whose sockets are served by so many threads; `None`: by as many as there are cores.
+///
+/// # Errors
+/// When the threads cannot be started.
+pub fn runtime(threads: Option<u16>) -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(usize::from(threads.max(1)));
+    }
+    builder.enable_all().build().context("starting the threads that serve sockets")
 }
 
 /// The process's environment. This is the only place that reads it.
@@ -73,3 +87,6 @@ fn check_producer(configuration: &Configuration, name: &str, path: &Path) -> Res
     eprintln!("error: there is no producer `{name}` in {}; there are: {known}", path.display());
     Err(Exit::Configuration)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use api::auth::{Producer, Producers, TokenHash};
-use api::quota::Quota;
+use api::quota::{Quota, Rate};
 use config::{Operator, Selection};
 use pipelines::{Allowed, Grant};
 
@@ -53,7 +52,8 @@ fn grant(producer: &config::Producer) -> anyhow::Result<Grant> {
         allowed(&producer.kinds),
         allowed(&producer.apps),
     );
-    allowed.with_context(|| format!("producer `{}`", producer.name))
+    let grant = allowed.with_context(|| format!("producer `{}`", producer.name))?;
+    Ok(grant.vouched_for_by(producer.asserted_by))
 }
 
 fn allowed<T: Clone + Eq + Hash>(selection: &Selection<T>) -> Allowed<T> {
@@ -63,17 +63,12 @@ fn allowed<T: Clone + Eq + Hash>(selection: &Selection<T>) -> Allowed<T> {
     }
 }
 
-/// A configured quota, per second.
+/// A configured quota.
 #[must_use]
 pub fn quota(quota: &config::Quota) -> Quota {
+    let rate = |amount, per| NonZeroU64::new(amount).map(|amount| Rate { amount, per });
     Quota {
-        events: quota.events.map(|rate| per_second(rate.events, rate.per)),
-        bytes: quota.bytes.map(|rate| per_second(rate.bytes.0, rate.per)),
+        events: quota.events.and_then(|events| rate(events.events, events.per)),
+        bytes: quota.bytes.and_then(|bytes| rate(bytes.bytes.0, bytes.per)),
     }
-}
-
-/// At least one a second: a smaller rate would need a longer memory than the limiter has.
-fn per_second(amount: u64, per: Duration) -> NonZeroU32 {
-    let rate = amount / per.as_secs().max(1);
-    NonZeroU32::new(u32::try_from(rate).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
 }

@@ -9,6 +9,7 @@ pub mod failpoints;
 pub mod generate;
 pub mod grants;
 pub mod master_secret;
+pub mod operator_client;
 pub mod otlp;
 pub mod run;
 pub mod sinks;

@@ -70,7 +70,7 @@ fn scope(orgs: &Selection<OrgId>) -> Scope {
 }
 
 fn spec(sink: &SinkConfig<SinkSettings>, client: &egress::Client) -> SinkSpec {
-    let tenant = sink.owner.as_ref().map(OrgId::as_str);
+    let tenant = sink.owner.as_ref().map_or(egress::OPERATOR, |owner| owner.as_str());
     let SinkSettings::SplunkHec(settings) = &sink.settings;
     let target = match splunk_hec::HecSink::new(settings.clone(), client, tenant) {
         Ok(made) => Target::Ready(Arc::new(made)),

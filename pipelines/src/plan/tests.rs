@@ -51,7 +51,7 @@ fn lines_are_judged_alone() {
     let decoded = decode(body.as_bytes(), Format::Ndjson).unwrap();
     assert_eq!(lines_taken(&decoded), [1, 5, 7]);
     assert_eq!(codes(&decoded), [(4, Code::BadJson), (6, Code::NotAnObject)]);
-    assert_eq!((decoded.accepted, decoded.rejected_total), (3, 2));
+    assert_eq!((decoded.accepted, decoded.rejected.len()), (3, 2));
 }
 
 #[test]
@@ -125,6 +125,20 @@ fn a_broken_document_stores_nothing() {
 }
 
 #[test]
+fn an_event_that_nests_deeply_does_not_hurt_its_neighbours() {
+    let deep = |levels: usize| {
+        format!("{{\"id\":\"deep\",\"x\":{}\"]\\\"\"{}}}", "[".repeat(levels), "]".repeat(levels))
+    };
+    for levels in [40, 5_000, 60_000] {
+        let body = format!("[{},{},{}]", event("1", "o"), deep(levels), event("2", "o"));
+        let decoded = decode(body.as_bytes(), Format::Json).unwrap();
+        assert_eq!(decoded.accepted, 2, "{levels}");
+        let refused: Vec<_> = decoded.rejected.iter().map(|r| (r.line, r.code)).collect();
+        assert_eq!(refused, [(2, Code::TooDeep)], "{levels}");
+    }
+}
+
+#[test]
 fn a_broken_document_is_told_with_its_byte() {
     let message = |body: &str| decode(body.as_bytes(), Format::Json).map(drop).unwrap_err().message;
     assert_eq!(
@@ -136,14 +150,17 @@ fn a_broken_document_is_told_with_its_byte() {
 #[test]
 fn an_empty_body_of_lines_is_nothing() {
     let decoded = decode(b"", Format::Ndjson).unwrap();
-    assert_eq!((decoded.accepted, decoded.rejected_total, decoded.parts.len()), (0, 0, 4));
+    assert_eq!((decoded.accepted, decoded.rejected.len(), decoded.parts.len()), (0, 0, 4));
 }
 
 #[test]
 fn bounds_of_the_body() {
     let many = "{}\n".repeat(MAX_EVENTS);
     let decoded = decode(many.as_bytes(), Format::Ndjson).unwrap();
-    assert_eq!((decoded.rejected_total, decoded.rejected.len()), (50_000, crate::MAX_LISTED));
+    let told = |rejection: &&event::reject::Rejection| !rejection.message.is_empty();
+    assert_eq!(decoded.rejected.len(), 50_000, "a refusal that is not listed is taken for stored");
+    assert_eq!(decoded.rejected.iter().take_while(told).count(), crate::MAX_TOLD);
+    assert!(decoded.rejected.iter().zip(1..).all(|(rejection, line)| rejection.line == line));
     assert_eq!(
         decode(format!("{many}{{}}").as_bytes(), Format::Ndjson).unwrap_err().code,
         Code::TooManyEvents
@@ -191,7 +208,7 @@ fn grants_are_kept() {
 #[test]
 fn organisations_that_are_not_taken() {
     let refuse = Plan::new(Keys::derive(&[1; 32]), Directory::new(4, UnknownOrgs::Refuse));
-    refuse.directory.declare(&OrgId::new("known").unwrap());
+    refuse.directory.configure([&OrgId::new("known").unwrap()]);
     let body = format!(
         "{}\n{}\n{}\n{}",
         event("1", "known"),
@@ -208,6 +225,27 @@ fn organisations_that_are_not_taken() {
     )
     .unwrap();
     assert_eq!(codes(&decoded), [(2, Code::UnknownOrg), (3, Code::BadOrg), (4, Code::BadOrg)]);
+}
+
+#[test]
+fn an_organisation_that_only_the_journal_knows_is_unknown() {
+    let refuse = Plan::new(Keys::derive(&[1; 32]), Directory::new(4, UnknownOrgs::Refuse));
+    let (known, gone) = (OrgId::new("known").unwrap(), OrgId::new("gone").unwrap());
+    refuse.directory.recall(&gone);
+    let grant = Grant::unlimited("p").unwrap();
+    let body = format!("{}\n{}", event("1", "known"), event("2", "gone"));
+    let refused = || {
+        let decoded =
+            decode_with(&refuse, &grant, body.as_bytes(), Format::Ndjson, &mut |_, _| Ok(())).unwrap();
+        codes(&decoded)
+    };
+    refuse.directory.configure([&known]);
+    assert_eq!(refused(), [(2, Code::UnknownOrg)]);
+    // What was remembered of an organisation does not outlive a reload.
+    refuse.directory.configure([&gone]);
+    assert_eq!(refused(), [(1, Code::UnknownOrg)]);
+    refuse.directory.configure([&known, &gone]);
+    assert_eq!(refused(), []);
 }
 
 #[test]
@@ -243,14 +281,14 @@ fn row_facts() {
     let with_group = event("1", "o")
         .replace("\"path\":\"/\"", "\"path\":\"/\",\"headers\":{\"x-audit-log-group\":\"nightly\"}");
     let body = format!("{with_group}\n{}\n{with_group}", event("1", "p"));
-    let decode = |grant: &Grant, at: i64| {
+    let decode = |grant: &Grant, source: &str, at: i64| {
         let mut decoded = Decoded::new();
         let quota = &mut |_, _| Ok(());
         let input = Input {
             body: body.as_bytes(),
             format: Format::Ndjson,
             grant,
-            source: "t",
+            source,
             received_at: UnixMillis(at),
             quota,
         };
@@ -268,7 +306,7 @@ fn row_facts() {
         }
         rows
     };
-    let rows = decode(&grant, NOW.0);
+    let rows = decode(&grant, "t", NOW.0);
     let [one, other_org, again] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((one.dedupe, one.content, one.group), (again.dedupe, again.content, again.group));
     assert!(
@@ -279,11 +317,11 @@ fn row_facts() {
     );
     assert_ne!(one.dedupe, other_org.dedupe);
     assert_eq!((one.status, one.kind, one.time_ms), (200, Kind::ApiCall, 1_795_335_330_000));
-    // Sent again later, the same event is the same but for the moment of receipt.
-    let later = decode(&grant, NOW.0 + 1000);
+    // Sent again much later and by another way, the same event is the same.
+    let later = decode(&grant, "file", NOW.0 + 2 * YEAR_MS);
     assert_eq!((later[0].dedupe, later[0].content), (one.dedupe, one.content));
     // From another producer it is another event.
-    assert_ne!(decode(&Grant::unlimited("q").unwrap(), NOW.0)[0].dedupe, one.dedupe);
+    assert_ne!(decode(&Grant::unlimited("q").unwrap(), "t", NOW.0)[0].dedupe, one.dedupe);
 }
 
 #[test]
@@ -298,8 +336,7 @@ fn times_far_from_now_are_marked() {
     assert!(at(HOUR_MS + 1).contains("\"time_mark\":\"future\"") && !at(HOUR_MS).contains("time_mark"));
     assert!(at(-YEAR_MS - 1).contains("\"time_mark\":\"past\"") && !at(-YEAR_MS).contains("time_mark"));
     assert!(
-        tail("\"1969-12-31T23:59:59.999Z\"")
-            .contains("\"time\":\"1969-12-31T23:59:59.999Z\",\"time_mark\":\"past\"")
+        tail("\"1969-12-31T23:59:59.999Z\"").contains("\"time\":\"1969-12-31T23:59:59.999Z\",\"org_id\"")
     );
     assert!(tail("-1").contains("\"time\":\"1969-12-31T23:59:59.999Z\""));
 }

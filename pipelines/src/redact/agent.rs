@@ -8,10 +8,12 @@ const MAX_PART: usize = 32;
 const MAX_AGENT: usize = 256;
 
 /// The user agents seen last. There are few of them, and each comes with many events.
-#[derive(Debug, Default)]
+///
+/// They are raw, so it has no `Debug`.
+#[derive(Default)]
 pub(super) struct Memo([Seen; 16]);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Seen {
     agent: Vec<u8>,
     redacted: Vec<u8>,

@@ -56,7 +56,7 @@ fn tails(plan: &Plan, text: &str) -> (Vec<String>, u64) {
         }
         rows.sort();
         tails.extend(rows.into_iter().map(|(_, tail)| tail));
-        refused += decoded.rejected_total;
+        refused += decoded.rejected.len() as u64;
         assert_eq!(decoded.unknown_members().total(), 0);
     }
     (tails, refused)

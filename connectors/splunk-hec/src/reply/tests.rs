@@ -349,3 +349,13 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn the_token_is_not_shown_for_debugging() {
+    let echo = format!("{{\"text\":\"{TOKEN}\",\"code\":4}}");
+    let (answer, sent) = (answer(403, &echo), sent());
+    let shown = format!("{answer:?} {sent:?} {:?}", judge(&answer, &sent));
+    let numbers = format!("{:?}", TOKEN.as_bytes());
+    assert!(!shown.contains(TOKEN) && !shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
+    assert!(shown.contains("403") && shown.contains("records: 10"), "{shown}");
+}

@@ -86,7 +86,7 @@ impl HecSink {
         })?;
         let gzip = !self.plain.load(Ordering::Relaxed);
         let (channel, channel_renewed) = self.channel.get();
-        let mut headers = HeaderMap::with_capacity(8);
+        let mut headers = HeaderMap::with_capacity(6);
         headers.insert(AUTHORIZATION, authorization);
         headers.insert(CHANNEL, channel.clone());
         headers.insert(CONTENT_TYPE, JSON);

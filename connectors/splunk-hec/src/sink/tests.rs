@@ -84,7 +84,7 @@ fn client() -> Client {
 }
 
 fn sink(settings: Settings) -> Arc<HecSink> {
-    Arc::new(HecSink::new(settings, &client(), Some("acme")).unwrap())
+    Arc::new(HecSink::new(settings, &client(), "acme").unwrap())
 }
 
 fn batch() -> Batch {
@@ -167,11 +167,30 @@ async fn a_collector_that_keeps_the_prefix() {
 async fn a_lost_reply_is_unknown_and_sent_again() {
     let cut = "HTTP/1.1 200 OK\r\ncontent-length: 27\r\n\r\n{\"text\"";
     let collector = Collector::new(vec![String::new(), cut.to_owned()]).await;
-    let sink = sink(settings(collector.address));
+    let operators = HecSink::new(settings(collector.address), &client(), egress::OPERATOR).unwrap();
+    let operators = Arc::new(operators);
     for _ in 0..2 {
-        let Verdict::Retry { after: None, cause } = deliver(&sink).await else { panic!("judged otherwise") };
+        let Verdict::Retry { after: None, cause } = deliver(&operators).await else {
+            panic!("judged otherwise")
+        };
         assert!(cause.what.contains("not known"), "{}", cause.what);
     }
+}
+
+#[tokio::test]
+async fn an_organisation_hears_of_its_receiver_in_the_network_only_that_it_does_not_work() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let collector = Collector::new(vec![String::new()]).await;
+    let mut told = Vec::new();
+    for address in [closed, collector.address] {
+        let Verdict::Retry { after: None, cause } = deliver(&sink(settings(address))).await else {
+            panic!("judged otherwise")
+        };
+        assert!(cause.what.contains("the events are sent again"), "{}", cause.what);
+        told.push(cause);
+    }
+    // Whether anything could be sent would tell that the port is open.
+    assert_eq!(told.first(), told.last());
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,7 +263,7 @@ async fn a_refused_channel_is_renewed_once() {
 async fn an_address_that_the_operator_does_not_allow_blocks() {
     let settings = settings("127.0.0.1:9".parse().unwrap());
     let strict = Client::new(Policy::default(), Clock::system()).unwrap();
-    let sink = Arc::new(HecSink::new(settings, &strict, Some("acme")).unwrap());
+    let sink = Arc::new(HecSink::new(settings, &strict, "acme").unwrap());
     let Verdict::Blocked(cause) = deliver(&sink).await else { panic!("judged otherwise") };
     assert!(!cause.what.contains("127") && cause.remedy.contains("egress.allow"));
 }

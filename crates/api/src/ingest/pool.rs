@@ -12,8 +12,7 @@ const LARGEST: usize = 2 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Pool(Mutex<Vec<Vec<u8>>>);
 
-/// An empty buffer of a pool, which it returns to.
-#[derive(Debug)]
+/// An empty buffer of a pool, which it returns to. What is put into it is raw, so it has no `Debug`.
 pub(super) struct Pooled<'a> {
     pool: &'a Pool,
     buffer: Vec<u8>,

@@ -1,8 +1,9 @@
 mod hostile;
 mod secrets;
+mod statuses;
 
 use std::io::Write;
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,16 @@ use serde_json::json;
 
 use crate::auth::{Producer, Producers, TokenHash};
 use crate::ingest::Patience;
-use crate::quota::Quota;
+use crate::quota::{Quota, Rate};
 use crate::server::Limits;
 use crate::tests::fixture::{Client, TOKEN, event, events, grant, house, house_with, once, post};
 
 const NDJSON: &str = "content-type: application/x-ndjson\r\n";
+
+fn a_second(events: u64) -> Quota {
+    let rate = Rate { amount: NonZeroU64::new(events).unwrap(), per: Duration::from_secs(1) };
+    Quota { events: Some(rate), bytes: None }
+}
 
 #[tokio::test]
 async fn events_are_answered_once_they_are_stored() {
@@ -216,7 +222,7 @@ async fn quotas_refuse_line_by_line_and_429_only_when_nothing_passed() {
     let house = house().await;
     let address = house.listening.address;
     let acme = house.directory.resolve("acme").unwrap().key;
-    let quota = Quota { events: NonZeroU32::new(5), bytes: None };
+    let quota = a_second(5);
     house.intake.quotas().replace(Quota::default(), [(acme, quota)]);
 
     let reply = once(address, &post(NDJSON, &events(0..8))).await;
@@ -230,7 +236,7 @@ async fn quotas_refuse_line_by_line_and_429_only_when_nothing_passed() {
     );
     assert_eq!(answer["rejected"][0]["retry_after"], 1);
 
-    house.intake.quotas().replace(Quota { events: NonZeroU32::new(1), bytes: None }, []);
+    house.intake.quotas().replace(a_second(1), []);
     assert_eq!(once(address, &post(NDJSON, &events(20..21))).await.status, 200);
     let reply = once(address, &post(NDJSON, &events(21..23))).await;
     assert_eq!((reply.status, reply.code().as_str()), (429, "TW-1011"), "{}", reply.body);

@@ -96,10 +96,6 @@ impl Samples {
             for (code, count) in tally.rejections() {
                 self.int(Metric::EventsRejected, &[source, producer, (Label::Code, code.name())], count);
             }
-            if tally.unlisted() > 0 {
-                let code = (Label::Code, "unlisted");
-                self.int(Metric::EventsRejected, &[source, producer, code], tally.unlisted());
-            }
         }
         for (status, count) in tallies.requests() {
             self.int(Metric::Requests, &[(Label::Status, &status.to_string())], count);

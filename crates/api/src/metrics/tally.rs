@@ -28,7 +28,6 @@ pub struct Tally {
     duplicates: AtomicU64,
     /// By place in the registry.
     rejected: Vec<AtomicU64>,
-    unlisted: AtomicU64,
     bytes: AtomicU64,
     raw_bytes: AtomicU64,
 }
@@ -39,7 +38,6 @@ impl Default for Tally {
             accepted: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
             rejected: REGISTRY.iter().map(|_| AtomicU64::new(0)).collect(),
-            unlisted: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             raw_bytes: AtomicU64::new(0),
         }
@@ -59,11 +57,6 @@ impl Tally {
         if let Some(counter) = place.and_then(|place| self.rejected.get(place)) {
             counter.fetch_add(count, Ordering::Relaxed);
         }
-    }
-
-    /// Counts refused events of which only the number is known.
-    pub(crate) fn rejected_unlisted(&self, count: u64) {
-        self.unlisted.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Counts the bytes of a body, as it came and decompressed.
@@ -94,12 +87,6 @@ impl Tally {
     #[must_use]
     pub fn raw_bytes(&self) -> u64 {
         self.raw_bytes.load(Ordering::Relaxed)
-    }
-
-    /// Refused events beyond the thousand that a request lists with their codes.
-    #[must_use]
-    pub fn unlisted(&self) -> u64 {
-        self.unlisted.load(Ordering::Relaxed)
     }
 
     /// Refused events by code, without the zeros.

@@ -36,7 +36,6 @@ pub(crate) fn signals(status: Status) -> Arc<Signals> {
     tally.body(100, 900);
     tallies.request(200, std::time::Duration::from_millis(3));
     tallies.request(503, std::time::Duration::from_secs(60));
-    tally.rejected_unlisted(4);
     Signals::new(tallies, Arc::new(Given { status, missing: None }))
 }
 

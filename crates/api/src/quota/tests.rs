@@ -3,7 +3,14 @@ use proptest::prelude::*;
 use super::*;
 
 fn per_second(events: u32, bytes: u32) -> Quota {
-    Quota { events: NonZeroU32::new(events), bytes: NonZeroU32::new(bytes) }
+    let rate = |amount: u32| {
+        NonZeroU64::new(amount.into()).map(|amount| Rate { amount, per: Duration::from_secs(1) })
+    };
+    Quota { events: rate(events), bytes: rate(bytes) }
+}
+
+fn events(amount: u64, per: Duration) -> Quota {
+    Quota { events: NonZeroU64::new(amount).map(|amount| Rate { amount, per }), bytes: None }
 }
 
 const ACME: OrgKey = OrgKey(1);
@@ -49,6 +56,46 @@ async fn new_rules_count_from_the_next_request_on() {
     quotas.replace(Quota::default(), []);
     assert!(old.take(ACME, 1).is_err());
     assert_eq!(quotas.begin().take(ACME, 1), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rates_per_minute_and_hour_are_what_they_say() {
+    for (amount, per) in [(100, 60), (5_000, 3_600), (1, 3_600), (90, 60)] {
+        let per = Duration::from_secs(per);
+        let quotas = Quotas::new(events(amount, per), [], &Clock::system());
+        let passed = || (0..20_000).filter(|_| quotas.begin().take(ACME, 1).is_ok()).count() as u64;
+        assert_eq!(passed(), amount, "{amount} in {per:?} may come at once");
+        let mut later = 0;
+        for _ in 0..10 {
+            tokio::time::advance(per / 10).await;
+            later += passed();
+        }
+        assert!(later.abs_diff(amount) <= 1, "{later} instead of {amount} came back in {per:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_bytes_than_a_counter_holds_are_a_rate_too() {
+    let rate = Rate { amount: NonZeroU64::new(10_000_000_000).unwrap(), per: Duration::from_secs(3_600) };
+    let quotas = Quotas::new(Quota { events: None, bytes: Some(rate) }, [], &Clock::system());
+    for _ in 0..10_000 {
+        assert_eq!(quotas.begin().take(ACME, 256 << 10), Ok(()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_uses_nothing_up() {
+    let quotas = Quotas::new(per_second(4, 1 << 20), [], &Clock::system());
+    let take = |bytes| quotas.begin().take(ACME, bytes).is_ok();
+    assert_eq!((0..4).filter(|_| take(1)).count(), 4);
+    // Refused for the number of events: the bytes stay.
+    assert_eq!((0..100).filter(|_| take(200 << 10)).count(), 0);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!((0..3).filter(|_| take(256 << 10)).count(), 3);
+    // Refused for the bytes: the fourth event stays.
+    assert_eq!((0..100).filter(|_| take(257 << 10)).count(), 0);
+    assert!(take(1), "the event was not used up by those that were refused");
+    assert!(!take(1), "and it is one");
 }
 
 proptest! {

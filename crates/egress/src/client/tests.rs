@@ -138,6 +138,69 @@ async fn requests_of_one_endpoint_share_a_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_packed_is_used_again_and_one_that_was_closed_is_not() {
+    let (close, closing) = tokio::sync::oneshot::channel();
+    let (closed, is_closed) = tokio::sync::oneshot::channel();
+    let (speak, speaking) = tokio::sync::oneshot::channel();
+    let (spoken, has_spoken) = tokio::sync::oneshot::channel();
+    let first = script(|mut wire| async move {
+        for _ in 0..2 {
+            wire.request().await;
+            wire.say(OK).await;
+        }
+        closing.await.unwrap();
+        drop(wire.tcp);
+        closed.send(()).unwrap();
+    });
+    let second = script(|mut wire| async move {
+        wire.request().await;
+        wire.say(OK).await;
+        speaking.await.unwrap();
+        // Nobody asked for this one: the connection is of no use any more.
+        wire.say(OK).await;
+        spoken.send(()).unwrap();
+        wire.request().await;
+    });
+    let third = script(|mut wire| async move {
+        wire.request().await;
+        wire.say(OK).await;
+    });
+    let peer = peer(vec![first, second, third]).await;
+    let client = client(loopback(true));
+    let endpoint = to(&client, peer.address);
+    let later = |seconds| {
+        // The peer is on this thread too, so time stands still only here.
+        let client = client.clone();
+        async move {
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            client.sweep();
+            tokio::time::resume();
+        }
+    };
+    endpoint.send(post("1")).await.unwrap();
+    later(3).await;
+    endpoint.send(post("2")).await.unwrap();
+    assert_eq!(client.stats(), Stats { opened: 1, reused: 1, resent: 0, idle: 1 });
+    later(3).await;
+    close.send(()).unwrap();
+    is_closed.await.unwrap();
+    endpoint.send(post("3")).await.unwrap();
+    assert_eq!(
+        client.stats(),
+        Stats { opened: 2, reused: 1, resent: 0, idle: 1 },
+        "the closed one is not used"
+    );
+    later(3).await;
+    speak.send(()).unwrap();
+    has_spoken.await.unwrap();
+    endpoint.send(post("4")).await.unwrap();
+    assert_eq!(client.stats().opened, 3, "the one that spoke without being asked is not used");
+    later(50).await;
+    assert_eq!(client.stats().idle, 0);
+}
+
+#[tokio::test]
 async fn two_tenants_never_share_a_connection() {
     let serve = || {
         script(|mut wire: Wire| async move {
@@ -437,6 +500,106 @@ async fn a_refused_connection_is_told_as_such() {
     let fault = to(&client(loopback(true)), address).send(post("x")).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Connect(std::io::ErrorKind::ConnectionRefused));
     assert!(!fault.outcome_unknown());
+}
+
+/// All that a tenant can see of a fault.
+fn seen(fault: &Fault) -> (String, &'static str, bool) {
+    (fault.to_string(), fault.remedy(), fault.needs_a_person())
+}
+
+#[tokio::test]
+async fn a_tenant_cannot_list_the_names_of_the_network() {
+    let inner = vec!["10.1.2.3".parse().unwrap()];
+    let answers = Answers(vec![("inner.example.", inner)], Arc::default());
+    let client = Client::with_resolver(Policy::default(), Clock::system(), Arc::new(answers)).unwrap();
+    let fault = async |tenant: &str, url: &str| {
+        client.endpoint(tenant, &url.parse().unwrap()).unwrap().send(post("x")).await.unwrap_err()
+    };
+    let (inside, nowhere) = ("https://inner.example", "https://unknown.example");
+    let (one, other) = (fault("acme", inside).await, fault("acme", nowhere).await);
+    assert_eq!((one.kind(), other.kind()), (FaultKind::Forbidden, FaultKind::Resolve));
+    assert_eq!(seen(&one), seen(&other));
+    let (one, other) = (fault(OPERATOR, inside).await, fault(OPERATOR, nowhere).await);
+    assert_ne!(seen(&one), seen(&other), "the operator is told which");
+    // Who writes an address knows it.
+    let literal = fault("acme", "https://10.1.2.3").await;
+    assert!(literal.needs_a_person() && literal.to_string().contains("not a public one"), "{literal}");
+}
+
+#[tokio::test]
+async fn a_tenant_cannot_look_for_open_ports_in_the_network() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let other_protocol = || {
+        script(|mut wire| async move {
+            wire.say("220 mail.example ESMTP\r\n").await;
+            drop(wire.tcp.read(&mut [0; 1]).await);
+        })
+    };
+    let hangs_up = || script(|wire| async move { drop(wire) });
+    let silent = || {
+        script(|wire| async move {
+            let _held = wire;
+            std::future::pending().await
+        })
+    };
+    let open =
+        peer(vec![other_protocol(), other_protocol(), hangs_up(), hangs_up(), silent(), silent()]).await;
+    let urls = [
+        format!("https://{closed}"),
+        format!("http://{closed}"),
+        format!("https://{}", open.address),
+        format!("http://{}", open.address),
+        format!("https://{}", open.address),
+        format!("http://{}", open.address),
+        format!("https://{}", open.address),
+        format!("http://{}", open.address),
+    ];
+    let client = client(loopback(true));
+    let mut told = std::collections::BTreeSet::new();
+    for url in &urls {
+        let request = Request { timeout: Duration::from_millis(300), ..post("x") };
+        let fault = client.endpoint("acme", &url.parse().unwrap()).unwrap().send(request).await.unwrap_err();
+        assert!(fault.is_veiled(), "{url}: {:?}", fault.kind());
+        told.insert(seen(&fault));
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+    let fault = client.endpoint(OPERATOR, &format!("http://{closed}").parse().unwrap()).unwrap();
+    let fault = fault.send(post("x")).await.unwrap_err();
+    assert_eq!(fault.to_string(), "the receiver refused the connection");
+}
+
+#[test]
+fn faults_of_public_destinations_are_told_in_full() {
+    for kind in [
+        FaultKind::Connect(std::io::ErrorKind::ConnectionRefused),
+        FaultKind::Tls(TlsFault::Handshake),
+        FaultKind::Timeout,
+        FaultKind::Cut,
+        FaultKind::Malformed,
+    ] {
+        let fault = Fault::unsent(kind);
+        assert_eq!(seen(&fault.veiled(true, false)), seen(&fault));
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_says_how_much_of_an_answer_it_reads() {
+    let serve = || {
+        script(|mut wire| async move {
+            wire.request().await;
+            let body = "0123456789".repeat(100_000);
+            let text = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            // Whoever has read enough hangs up.
+            drop(wire.tcp.write_all(text.as_bytes()).await);
+        })
+    };
+    let peer = peer(vec![serve(), serve()]).await;
+    let client = client(loopback(true));
+    let cut = to(&client, peer.address).send(post("x")).await.unwrap();
+    assert_eq!((cut.body.len(), cut.truncated), (64 << 10, true));
+    let whole = to(&client, peer.address).reading(2 << 20).send(post("x")).await.unwrap();
+    assert_eq!((whole.body.len(), whole.truncated), (1_000_000, false));
+    assert!(whole.body.chunks(10).all(|ten| ten == b"0123456789"));
 }
 
 mod over_tls {

@@ -4,7 +4,7 @@ use super::scan::Scanner;
 use super::text::{ODD, SUSPECT, Text};
 use super::{
     Actor, App, AppEvent, AuditEvent, Client, Lifecycle, MAX_ID, Measured, Problem, RawEvent, Request,
-    Response, TextList, number,
+    Response, TextList, empty, number,
 };
 use crate::Kind;
 use crate::reject::Code;
@@ -73,7 +73,8 @@ const HEADERS: &str = "request.headers";
 impl<'a> Scanner<'a, '_> {
     /// Reads an event at this place, which becomes the place behind it.
     pub(super) fn event(&mut self, event: &mut RawEvent<'a>) -> Result<(), Box<Problem>> {
-        *event = RawEvent { source: self.source(), ..RawEvent::default() };
+        *event = empty::EVENT;
+        event.source = self.source();
         if self.next() != b'{' {
             // Broken JSON is told as such; anything else that is whole is "not an object".
             let at = self.at;

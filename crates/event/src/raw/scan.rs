@@ -11,8 +11,7 @@ use super::{MAX_DEPTH, MAX_MEMBERS, MAX_STRING, Problem, Scratch};
 use crate::reject::Code;
 use crate::time::CANONICAL_LEN;
 
-/// A place in JSON text.
-#[derive(Debug)]
+/// A place in JSON text. The text is raw, so it has no `Debug`.
 pub(crate) struct Scanner<'a, 's> {
     bytes: &'a [u8],
     pub(crate) at: usize,

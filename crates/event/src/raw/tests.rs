@@ -294,3 +294,19 @@ fn shuffle(value: &serde_json::Value, state: &mut u64) -> String {
     }
     format!("{{{}}}", members.join(","))
 }
+
+#[test]
+fn nothing_raw_is_shown_for_debugging() {
+    let text = WHOLE.replace("notifyUsers", "CANARY\\u0041").replace("jira", "j\\u0069ra-CANARY");
+    let (mut scratch, mut event) = (Scratch::default(), RawEvent::default());
+    let mut reader = Reader::new(&mut scratch);
+    reader.read(text.as_bytes(), &mut event).unwrap();
+    let shown = format!("{event:?} {reader:?}");
+    // What decoding leaves behind.
+    scratch.decoded.extend_from_slice(b"CANARY");
+    let shown = format!("{shown} {scratch:?}");
+    // Derived, it would be a list of numbers.
+    let numbers = format!("{:?}", b"CANARY".as_slice());
+    let numbers = numbers.trim_matches(['[', ']']);
+    assert!(!shown.contains("CANARY") && !shown.contains(numbers), "{shown}");
+}

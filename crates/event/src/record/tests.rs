@@ -46,7 +46,7 @@ fn an_api_call() {
     let (record, content) = with_tail(RAW, |_| {});
     insta::assert_snapshot!(record);
     let from = head(41, None, false).as_bytes().len() + content;
-    assert!(record.as_bytes()[from..].starts_with(b",\"received_at\":"));
+    assert!(record.as_bytes()[from..].starts_with(b",\"provenance\":"));
     serde_json::from_str::<serde_json::Value>(&record).unwrap();
 }
 

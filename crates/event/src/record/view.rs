@@ -39,7 +39,6 @@ impl<'r> View<'r> {
         let (id, rest) = required(rest, b",\"id\":\"", "id")?;
         let (kind, rest) = required(rest, b",\"kind\":\"", "kind")?;
         let (time, rest) = required(rest, b",\"time\":\"", "time")?;
-        let (_, rest) = optional(rest, b",\"time_mark\":\"");
         let (org_id, rest) = required(rest, b",\"org_id\":\"", "org_id")?;
         let (_, rest) = optional(rest, b",\"site_id\":\"");
         let (site, _) = optional(rest, b",\"site\":\"");

@@ -189,3 +189,6 @@ fn round_up(bytes: usize) -> usize {
     let step = (bytes / 8).next_power_of_two().max(PAGE);
     bytes.next_multiple_of(step)
 }
+
+#[cfg(test)]
+mod tests;

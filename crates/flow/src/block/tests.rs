@@ -59,6 +59,37 @@ fn a_block_reads_back_as_it_was_built() {
 }
 
 #[test]
+fn padding_is_zeros_behind_the_body() {
+    for padding in [0, 8, PAGE - 8] {
+        let mut builder = RowsBuilder::new(Vec::new(), 1, 1, 4, 64);
+        builder.run("acme", 40, 1);
+        builder.row(b"{", b"\"id\":\"a\"}", &facts(1));
+        let plain = builder.block_len();
+        let rows = Bytes::from(builder.finish_padded(&place(), padding));
+        let control = Bytes::from(padded_control_block(BlockKind::Control, b"state", &place(), padding));
+        for (bytes, plain) in [(rows, plain), (control, control_len(5))] {
+            assert_eq!(bytes.len(), plain + padding);
+            assert!(bytes[plain..].iter().all(|byte| *byte == 0));
+            let block = Block::parse(&bytes).unwrap();
+            assert_eq!((block.header().padding as usize, block.header().total_len()), (padding, bytes.len()));
+            assert_eq!(Block::parse(&bytes.slice(..bytes.len() - 1)).unwrap_err(), BlockFault::Short);
+            let mut copy = bytes.to_vec();
+            assert!(set_epoch(&mut copy, 99));
+            assert_eq!(Block::parse(&Bytes::from(copy)).unwrap().header().padding as usize, padding);
+        }
+    }
+}
+
+#[test]
+fn padding_that_no_writer_asks_for_is_refused() {
+    for padding in [4u32, PAGE as u32, u32::MAX] {
+        let mut bytes = two_orgs();
+        bytes[80..84].copy_from_slice(&padding.to_le_bytes());
+        assert_eq!(parse_header(&bytes).unwrap_err(), BlockFault::Inconsistent("padding"));
+    }
+}
+
+#[test]
 fn one_organisation_can_be_read_alone() {
     let bytes = Bytes::from(two_orgs());
     let whole = Block::parse(&bytes).unwrap();

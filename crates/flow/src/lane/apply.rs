@@ -262,6 +262,7 @@ impl Core {
                 self.renew_lane(*lane, now);
             }
         }
+        self.rest(index);
         self.timers.push(Reverse((now.instant, Timer::Sink(index))));
         for lane in lanes {
             self.offer(lane, now);
@@ -289,8 +290,19 @@ impl Core {
             sink.paused = paused;
             sink.spec.paused &= paused;
         }
+        self.rest(index);
         self.wake_sink(index, now);
         true
+    }
+
+    /// A sink that waits for a person holds nothing that was read ahead.
+    fn rest(&mut self, index: u32) {
+        let Some(sink) = self.sink(index) else { return };
+        if sink.is_paused() || matches!(sink.spec.target, Target::Unusable(_)) {
+            for lane in sink.lanes.clone() {
+                self.drop_stash(lane);
+            }
+        }
     }
 
     /// Whether the sink can deliver at all.

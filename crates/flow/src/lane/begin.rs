@@ -69,9 +69,10 @@ fn seqs_at_end(scope: &Scope, stamps: &Stamps) -> Vec<(OrgId, Seq)> {
     }
 }
 
-/// The first row of the first block that was written at or after `time`.
+/// The first row that can be read of the first block that was written at or after `time`: who asks for a time does not
+/// ask for what had been removed before.
 fn row_at(log: &Arc<dyn LogBackend>, partition: PartitionId, time: UnixMillis, end: Row) -> Row {
-    let (mut low, mut high) = (0, end.0);
+    let (mut low, mut high) = (log.oldest(partition).0.0, end.0);
     while low < high {
         let middle = low + (high - low) / 2;
         let written = log.extent(partition, &Scope::All, Row(middle)).oldest_ms;

@@ -10,6 +10,8 @@ use crate::units::PartitionId;
 
 /// After a refused record: the owner is busy or stopped.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The same for one that the disk has no room for: that takes a person.
+const SLOWLY: Duration = Duration::from_secs(10);
 
 impl Core {
     /// The lane's state is to be recorded.
@@ -26,6 +28,7 @@ impl Core {
 
     pub(super) fn commit_by(&mut self, partition: PartitionId, at: crate::clock::Instant) {
         let part = self.parts_mut(partition);
+        let at = part.commit_after.map_or(at, |after| after.max(at));
         part.commit_at = Some(part.commit_at.map_or(at, |before| before.min(at)));
     }
 
@@ -68,6 +71,7 @@ impl Core {
         let Some(recording) = self.parts_mut(partition).recording.take() else { return };
         match result {
             Ok(()) => {
+                self.parts_mut(partition).commit_after = None;
                 for id in recording.lanes {
                     if let Some(lane) = self.lane_of(id) {
                         lane.starts_recorded = true;
@@ -76,6 +80,9 @@ impl Core {
                 self.finish_applying();
             }
             Err(fault) => {
+                let after =
+                    now.instant + if matches!(fault, AppendFault::Refused(_)) { SLOWLY } else { AGAIN };
+                self.parts_mut(partition).commit_after = Some(after);
                 tracing::warn!(%fault, "lane states could not be recorded; a crash now would repeat more deliveries");
                 for id in recording.lanes {
                     if self.lane_of(id).is_some() {
@@ -84,7 +91,7 @@ impl Core {
                 }
                 let part = self.parts_mut(partition);
                 part.gone.extend(recording.gone);
-                part.commit_at = Some(now.instant + AGAIN);
+                part.commit_at = Some(after);
             }
         }
     }

@@ -22,6 +22,14 @@ use crate::orgs::Directory;
 use crate::sink::{Attempt, Delivery, LaneId, Sink, TicketId, Unconfirmed};
 use crate::units::{PartitionId, Row};
 
+/// One kind of what lanes need from the journal.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    /// Lanes in turn. A lane of a newer generation than its entry has given that job up.
+    pub(super) waiting: VecDeque<LaneId>,
+    pub(super) running: usize,
+}
+
 /// What happened.
 #[derive(Debug)]
 #[allow(
@@ -36,11 +44,21 @@ pub(crate) enum Event {
     /// Records were read from disk.
     Read(LaneId, Result<Slice, ReadError>),
     /// How many records of the lane's sink lie before the row that was asked about.
-    Measured(LaneId, Result<u64, AppendFault>),
+    Measured(LaneId, Result<Measured, AppendFault>),
     /// Lane states are durable, or not.
     Recorded(PartitionId, Result<(), AppendFault>),
     /// Where new lanes begin.
     Begun(u64, PartitionId, Vec<Begun>),
+}
+
+/// What a count of the records before a row found.
+#[derive(Debug)]
+pub(crate) enum Measured {
+    /// So many.
+    Records(u64),
+    /// Everything before this row has gone meanwhile, for this reason: how many records lay before the row that was
+    /// asked about is not known any more.
+    Gone(Row, GapReason),
 }
 
 /// Where one new lane begins.
@@ -128,6 +146,8 @@ pub(super) struct Part {
     /// States of removed sinks that are to be recorded.
     pub(super) gone: Vec<LaneState>,
     pub(super) commit_at: Option<Instant>,
+    /// Nothing is recorded before this, after a refusal.
+    pub(super) commit_after: Option<Instant>,
     /// What is being recorded now.
     pub(super) recording: Option<Recording>,
 }
@@ -174,8 +194,10 @@ pub(crate) struct Core {
     pub(super) overdue: VecDeque<Standing>,
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, u32)>>,
     pub(super) troubled: VecDeque<u32>,
-    pub(super) jobs: VecDeque<u32>,
-    pub(super) running_jobs: usize,
+    /// Lanes that wait for a read, and those that wait for a count, each in a queue of its own: retention makes many
+    /// lanes count at one time, and nobody's records are to wait for that.
+    pub(super) reads: Jobs,
+    pub(super) counts: Jobs,
     pub(super) timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     pub(super) budget: StartBudget,
     pub(super) memory: Memory,
@@ -239,8 +261,8 @@ impl Core {
             overdue: VecDeque::new(),
             deadlines: BinaryHeap::new(),
             troubled: VecDeque::new(),
-            jobs: VecDeque::new(),
-            running_jobs: 0,
+            reads: Jobs::default(),
+            counts: Jobs::default(),
             timers: BinaryHeap::new(),
             recovered,
             unread: Vec::new(),
@@ -263,9 +285,6 @@ impl Core {
             part.expired = marks.expired;
             part.expired_reason = None;
         }
-        if expired {
-            self.expired(partition, now);
-        }
         if grew {
             let all = std::mem::take(&mut self.parts_mut(partition).all);
             for index in &all {
@@ -278,6 +297,10 @@ impl Core {
             for index in lanes {
                 self.touch(index, Some(*first), now);
             }
+        }
+        // Last: a lane that takes itself for caught up now has nothing among what has expired.
+        if expired {
+            self.expired(partition, now);
         }
     }
 
@@ -381,10 +404,13 @@ impl Core {
 
     /// Sends a lane to the journal for something.
     pub(super) fn queue_job(&mut self, index: u32, job: Job) {
-        if let Some(lane) = self.lane_mut(index) {
+        if let Some(lane) = self.lanes.get_mut(index as usize).and_then(Option::as_mut) {
             lane.job = Some(job);
             lane.place = Place::Job;
-            self.jobs.push_back(index);
+            match job {
+                Job::Read { .. } => self.reads.waiting.push_back(lane.id()),
+                Job::Measure { .. } => self.counts.waiting.push_back(lane.id()),
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::commit::answer;
 use super::core::{Action, Core, Event, LaneCounters};
 use super::inbox::{Inbox, Marks, Shared};
+use super::size::LaneMemory;
 use super::{Configured, LaneSettings, begin, jobs};
 use crate::clock::{Clock, Instant, Moment};
 use crate::lane_state::{LaneState, SinkId};
@@ -57,6 +58,7 @@ enum Command {
     Pause(SinkId, bool, oneshot::Sender<bool>),
     Views(oneshot::Sender<Vec<SinkView>>),
     Counters(oneshot::Sender<(LaneCounters, usize)>),
+    Memory(oneshot::Sender<LaneMemory>),
     Shutdown(Duration, oneshot::Sender<()>),
 }
 
@@ -131,6 +133,14 @@ impl Lanes {
     /// [`EngineStopped`].
     pub async fn counters(&self) -> Result<(LaneCounters, usize), EngineStopped> {
         self.ask(Command::Counters).await
+    }
+
+    /// What the engine holds in memory.
+    ///
+    /// # Errors
+    /// [`EngineStopped`].
+    pub async fn memory(&self) -> Result<LaneMemory, EngineStopped> {
+        self.ask(Command::Memory).await
     }
 
     /// Starts no more deliveries, waits up to `grace` for those under way, records every cursor and ends the engine.
@@ -251,6 +261,7 @@ impl Engine {
             Command::Pause(sink, paused, reply) => answer(reply, self.core.set_paused(sink, paused, now)),
             Command::Views(reply) => answer(reply, self.core.views(now)),
             Command::Counters(reply) => answer(reply, (self.core.counters, self.core.memory.used())),
+            Command::Memory(reply) => answer(reply, self.core.memory_use()),
             Command::Shutdown(grace, reply) => {
                 self.core.closing = true;
                 self.shutdown = Some(Shutdown { until: now.instant + grace, recorded: false, reply });

@@ -25,9 +25,19 @@ impl Core {
     pub(super) fn check_expired(&mut self, index: u32, now: Moment) {
         let Some(lane) = self.lane(index) else { return };
         let (expired, reason) = self.expired_before(lane.partition);
+        if lane.ledger.scan() < expired && lane.is_done() {
+            // Nothing of it was there: to count that for ten thousand idle lanes would be a lot of reading.
+            self.pass(index, expired, now);
+            if let Some(lane) = self.lane_mut(index) {
+                lane.caught_up_at = Some(lane.ledger.scan());
+            }
+            return;
+        }
         let held = lane.read_after.is_some_and(|after| now.instant < after);
         if lane.place != Place::Job && !held && lane.ledger.has_unsettled_before(expired) {
+            let sink = lane.sink;
             self.find_gap(index, RowRange { start: Row(0), end: expired }, reason);
+            self.call_next(Some(sink), now);
         }
     }
 
@@ -59,7 +69,7 @@ impl Core {
         let one_org = matches!(&sink.spec.scope, Scope::Orgs(orgs) if orgs.len() == 1);
         let (expired, lost) = (lane.ledger.counts().expired, lane.ledger.counts().lost);
         let committable =
-            lane.ledger.close_gap(from, measured, reason, lane.starts.total(), before_measured, one_org);
+            lane.ledger.close_gap(from, measured, reason, lane.start(), before_measured, one_org);
         if let Some(committable) = &committable {
             lane.commit(committable);
         }

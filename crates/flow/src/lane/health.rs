@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Target;
 use super::core::{Action, Core, Timer};
 use super::table::{Admission, Flight, Health, LONG, Place, SinkRow};
-use crate::clock::Moment;
+use crate::clock::{Instant, Moment};
 use crate::sink::Cause;
 
 impl SinkRow {
@@ -21,77 +21,103 @@ impl SinkRow {
 
 impl Core {
     /// The far end has taken something.
-    pub(super) fn recover(&mut self, index: u32, now: Moment) {
-        let Some(sink) = self.sink_mut(index) else { return };
+    pub(super) fn recover(&mut self, flight: &Flight, now: Moment) {
+        let Some(sink) = self.sink_mut(flight.sink) else { return };
+        sink.last_success = Some(now.wall);
+        if !sink.is_news(flight) {
+            return;
+        }
         sink.failures = 0;
         sink.probes = 0;
-        sink.last_success = Some(now.wall);
         let was_live = matches!(sink.health, Health::Live);
         sink.health = Health::Live;
         if !was_live {
             tracing::info!(sink = %sink.label, "the sink takes deliveries again");
         }
-        self.classify(index);
+        self.classify(flight.sink);
         if !was_live {
-            self.wake_sink(index, now);
+            self.wake_sink(flight.sink, now);
         }
     }
 
     /// The far end failed, or the way to it.
     pub(super) fn fail(&mut self, flight: &Flight, after: Option<Duration>, cause: Cause, now: Moment) {
         let Some(sink) = self.sinks.get_mut(flight.sink as usize).and_then(Option::as_mut) else { return };
-        // Attempts that began before the sink was left alone tell of the same trouble: they do not count again, but
-        // what the far end asks for holds.
-        let told_before = matches!(sink.health, Health::BackingOff { since, .. } if flight.started <= since);
-        if !told_before {
-            sink.failures = sink.failures.saturating_add(1);
+        let is_blocked = matches!(sink.health, Health::Blocked { .. });
+        if !sink.is_news(flight) {
+            // The same trouble: it does not count again, but what the far end asks for holds.
+            let asked = after.map(|_| now.instant + self.jitter.retry(sink.failures, after));
+            if !is_blocked {
+                sink.fail(now.wall, cause);
+            }
+            if let Some(asked) = asked {
+                self.put_off(flight.sink, asked);
+            }
+            return;
         }
-        let delay = self.jitter.retry(sink.failures, after);
-        let until = now.instant + delay;
-        match &mut sink.health {
-            Health::BackingOff { until: later, .. } if told_before => {
-                if after.is_some() && until > *later {
-                    *later = until;
-                }
-            }
-            health => {
-                if sink.failures == 1 {
-                    tracing::warn!(sink = %sink.label, what = %cause.what, "a delivery failed; it is tried again");
-                }
-                *health = Health::BackingOff { since: now.instant, until, probing: false };
-            }
+        sink.failures = sink.failures.saturating_add(1);
+        let until = now.instant + self.jitter.retry(sink.failures, after);
+        if sink.failures == 1 {
+            tracing::warn!(sink = %sink.label, what = %cause.what, "a delivery failed; it is tried again");
         }
         sink.fail(now.wall, cause);
-        self.timers.push(Reverse((until, Timer::Sink(flight.sink))));
+        if is_blocked {
+            // Whoever is needed has not been there yet, as far as this attempt can tell.
+            sink.probes = sink.probes.saturating_add(1);
+            let probe = now.instant + self.jitter.probe(sink.probes);
+            self.put_off(flight.sink, until.max(probe));
+        } else {
+            sink.health = Health::BackingOff { since: now.instant, until, probing: false };
+            self.timers.push(Reverse((until, Timer::Sink(flight.sink))));
+        }
         self.classify(flight.sink);
     }
 
+    /// Leaves a sink that is not well alone for longer.
+    fn put_off(&mut self, index: u32, later: Instant) {
+        let Some(sink) = self.sink_mut(index) else { return };
+        match &mut sink.health {
+            Health::BackingOff { until, .. } | Health::Blocked { until, .. } if *until < later => {
+                *until = later;
+                self.timers.push(Reverse((later, Timer::Sink(index))));
+            }
+            _ => {}
+        }
+    }
+
     /// The far end needs a person.
-    pub(super) fn block(&mut self, index: u32, cause: Cause, now: Moment) {
-        let Some(sink) = self.sinks.get_mut(index as usize).and_then(Option::as_mut) else { return };
+    pub(super) fn block(&mut self, flight: &Flight, cause: Cause, now: Moment) {
+        let Some(sink) = self.sinks.get_mut(flight.sink as usize).and_then(Option::as_mut) else { return };
+        if !sink.is_news(flight) {
+            // Whether it is still so the next attempt will tell.
+            sink.fail(now.wall, cause);
+            return;
+        }
         if !matches!(sink.health, Health::Blocked { .. }) {
             tracing::warn!(sink = %sink.label, what = %cause.what, remedy = %cause.remedy, "the sink is blocked; it keeps its place and is probed");
         }
         sink.probes = sink.probes.saturating_add(1);
         sink.failures = sink.failures.saturating_add(1);
         let until = now.instant + self.jitter.probe(sink.probes);
-        sink.health = Health::Blocked { until, probing: false };
+        sink.health = Health::Blocked { since: now.instant, until, probing: false };
         sink.fail(now.wall, cause);
-        self.timers.push(Reverse((until, Timer::Sink(index))));
-        self.classify(index);
+        self.timers.push(Reverse((until, Timer::Sink(flight.sink))));
+        self.classify(flight.sink);
     }
 
     /// Something to show that does not change the sink's health.
-    pub(super) fn note(&mut self, index: u32, cause: Cause, now: Moment) {
-        if let Some(sink) = self.sink_mut(index) {
+    pub(super) fn note(&mut self, flight: &Flight, cause: Cause, now: Moment) {
+        let Some(sink) = self.sink_mut(flight.sink) else { return };
+        let is_news = sink.is_news(flight);
+        if is_news || !matches!(sink.health, Health::Blocked { .. }) {
             sink.fail(now.wall, cause);
-            // The attempt was answered: if it was a probe, the sink may go on with the parts.
-            if !matches!(sink.health, Health::Live) {
-                sink.health = Health::Live;
-                self.wake_sink(index, now);
-            }
         }
-        self.classify(index);
+        // The attempt was answered: if it was a probe, the sink may go on with the parts.
+        if is_news && !matches!(sink.health, Health::Live) {
+            sink.health = Health::Live;
+            self.wake_sink(flight.sink, now);
+        }
+        self.classify(flight.sink);
     }
 
     /// Decides to which half of the memory a sink belongs.

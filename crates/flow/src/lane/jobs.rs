@@ -3,54 +3,79 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::core::{Action, Core, Timer};
+use super::core::{Action, Core, Measured, Timer};
 use super::cut::Stash;
 use super::table::{Admission, Job, Place};
 use crate::clock::Moment;
 use crate::log::{AppendFault, Piece, ReadError, ReadSpec, Scope, Slice};
 use crate::sink::{Cause, LaneId};
-use crate::units::Row;
+use crate::units::{PartitionId, Row, RowRange};
+
+/// Counts at one time.
+const COUNTS: usize = 2;
 
 impl Core {
     pub(super) fn start_jobs(&mut self) {
-        /// Jobs that one turn looks at, at most: those for which there is no memory wait at the end of the queue.
+        if !self.closing {
+            self.start_reads();
+            self.start_counts();
+        }
+    }
+
+    fn start_reads(&mut self) {
+        /// Reads that one turn looks at, at most: those for which there is no memory wait at the end of the queue.
         const LOOKS: usize = 64;
-        for _ in 0..LOOKS.min(self.jobs.len()) {
-            if self.closing || self.running_jobs >= self.settings.reads.max(1) {
+        for _ in 0..LOOKS.min(self.reads.waiting.len()) {
+            if self.reads.running >= self.settings.reads.max(1) {
                 return;
             }
-            let Some(index) = self.jobs.pop_front() else { return };
-            let Some(lane) = self.lanes.get(index as usize).and_then(Option::as_ref) else { continue };
-            let Some(sink) = self.sinks.get(lane.sink as usize).and_then(Option::as_ref) else { continue };
-            let (id, partition, scope) = (lane.id(), lane.partition, sink.spec.scope.clone());
-            let action = match lane.job.filter(|_| lane.place == Place::Job) {
-                None => continue,
-                Some(Job::Read { from, max_bytes }) => {
-                    let room = self.memory.room(sink.troubled);
-                    if room == 0 && !self.memory.is_idle(sink.troubled) {
-                        self.jobs.push_back(index);
-                        continue;
-                    }
-                    let max_bytes = max_bytes.min(room.max(1));
-                    Action::Read(id, ReadSpec { partition, from, scope, max_bytes })
+            let Some(id) = self.reads.waiting.pop_front() else { return };
+            let Some((partition, scope, job)) = self.job_of(id) else { continue };
+            let Job::Read { from, max_bytes } = job else { continue };
+            let is_troubled =
+                self.lane(id.index).and_then(|lane| self.sink(lane.sink)).is_some_and(|s| s.troubled);
+            let mut room = self.memory.room(is_troubled);
+            if room == 0 && !self.memory.is_idle(is_troubled) {
+                if !self.flights.is_empty() || self.reads.running > 0 || !self.drop_waiting_stashes(id.index)
+                {
+                    self.reads.waiting.push_back(id);
+                    continue;
                 }
-                Some(Job::Measure { measured, .. }) => Action::Measure(id, partition, scope, measured),
-            };
-            self.running_jobs += 1;
-            self.actions.push(action);
+                // Nobody else will give memory back: what is held now is its own.
+                room = self.memory.room(is_troubled);
+            }
+            let max_bytes = max_bytes.min(room.max(1));
+            self.reads.running += 1;
+            self.actions.push(Action::Read(id, ReadSpec { partition, from, scope, max_bytes }));
         }
+    }
+
+    fn start_counts(&mut self) {
+        while self.counts.running < COUNTS {
+            let Some(id) = self.counts.waiting.pop_front() else { return };
+            let Some((partition, scope, Job::Measure { measured, .. })) = self.job_of(id) else { continue };
+            self.counts.running += 1;
+            self.actions.push(Action::Measure(id, partition, scope, measured));
+        }
+    }
+
+    /// What a lane waits for, if it still does.
+    fn job_of(&self, id: LaneId) -> Option<(PartitionId, Scope, Job)> {
+        let lane = self.lane(id.index).filter(|lane| lane.id() == id && lane.place == Place::Job)?;
+        Some((lane.partition, self.sink(lane.sink)?.spec.scope.clone(), lane.job?))
     }
 
     /// Ends a lane's job; gives it if the lane is still the same.
     fn job_done(&mut self, id: LaneId) -> Option<Job> {
-        self.running_jobs = self.running_jobs.saturating_sub(1);
-        let lane = self.lane_of(id)?;
+        let lane = self.lane_of(id).filter(|lane| lane.place == Place::Job)?;
+        let job = lane.job.take()?;
         lane.place = Place::Idle;
-        lane.job.take()
+        Some(job)
     }
 
     pub(super) fn read_done(&mut self, id: LaneId, result: Result<Slice, ReadError>, now: Moment) {
         self.counters.reads += 1;
+        self.reads.running = self.reads.running.saturating_sub(1);
         let Some(Job::Read { from, .. }) = self.job_done(id) else { return };
         match result {
             Ok(Slice::Rows { pieces, next }) => {
@@ -149,10 +174,14 @@ impl Core {
         }
     }
 
-    pub(super) fn measured(&mut self, id: LaneId, result: Result<u64, AppendFault>, now: Moment) {
+    pub(super) fn measured(&mut self, id: LaneId, result: Result<Measured, AppendFault>, now: Moment) {
+        self.counts.running = self.counts.running.saturating_sub(1);
         let Some(Job::Measure { rows, measured, reason }) = self.job_done(id) else { return };
         match result {
-            Ok(before_measured) => {
+            Ok(Measured::Gone(end, reason)) => {
+                self.find_gap(id.index, RowRange { start: Row(0), end: end.max(rows.end) }, reason);
+            }
+            Ok(Measured::Records(before_measured)) => {
                 // Attempts may have ended meanwhile: then what is to be counted is another range.
                 let is_still_so =
                     self.lane(id.index).is_some_and(|lane| lane.ledger.gap_end(rows.end) == measured);
@@ -172,19 +201,24 @@ impl Core {
 /// Counts the records of `scope` before `row`. Asks the owner and the journal's indexes; reads no record.
 pub(super) async fn records_before(
     log: std::sync::Arc<dyn crate::log::LogBackend>,
-    partition: crate::units::PartitionId,
+    partition: PartitionId,
     scope: Scope,
     row: Row,
-) -> Result<u64, AppendFault> {
+) -> Result<Measured, AppendFault> {
     if matches!(scope, Scope::All) {
         // Every row is a record of this scope.
-        return Ok(row.0);
+        return Ok(Measured::Records(row.0));
     }
     let (end, seqs) = log.org_seqs(partition, scope.clone()).await?;
     let stamped: u64 = seqs.iter().map(|(_, seq)| seq.0).sum();
-    let count = move || crate::status::extent_between(&log, partition, &scope, row, end).rows;
+    let count = move || {
+        let behind = crate::status::extent_between(&log, partition, &scope, row, end).rows;
+        // Looked at last: as long as the row itself can be read, everything behind it was counted.
+        (behind, log.oldest(partition))
+    };
     match tokio::task::spawn_blocking(count).await {
-        Ok(behind) => Ok(stamped.saturating_sub(behind)),
+        Ok((_, (oldest, reason))) if oldest > row => Ok(Measured::Gone(oldest, reason)),
+        Ok((behind, _)) => Ok(Measured::Records(stamped.saturating_sub(behind))),
         Err(_) => Err(AppendFault::Stopped(partition)),
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::core::{Core, Timer};
-use super::table::{Flight, Place};
+use super::table::{Admission, Flight, Place};
 use crate::clock::Moment;
 use crate::sink::{Attempt, Cause, Settled, TicketId, Unconfirmed, Verdict};
 
@@ -20,6 +20,11 @@ impl Core {
         let ticket = settled.ticket.id;
         let verdict = settled.verdict.clone();
         let (records, nearly_full) = (settled.rows.count(), settled.nearly_full);
+        // Asked for only when it may have to be shown: making it reads the record.
+        let single = match verdict {
+            Verdict::Split(_) | Verdict::PerRow { .. } => settled.rows.single(),
+            _ => None,
+        };
         let Some(flight) = self.land(ticket) else {
             self.counters.refused_verdicts += 1;
             return;
@@ -45,7 +50,7 @@ impl Core {
         }
         if self.sink(flight.sink).is_some_and(|sink| sink.serial == flight.serial) {
             let is_accepted = verdict == Verdict::Accepted;
-            self.judge(&flight, verdict, records, now);
+            self.judge(&flight, verdict, records, single.as_deref(), now);
             if is_accepted {
                 self.set_pace(&flight, nearly_full, now);
             }
@@ -55,24 +60,25 @@ impl Core {
     }
 
     /// What the verdict says about the sink.
-    fn judge(&mut self, flight: &Flight, verdict: Verdict, records: u64, now: Moment) {
+    fn judge(&mut self, flight: &Flight, verdict: Verdict, records: u64, single: Option<&str>, now: Moment) {
         match verdict {
-            Verdict::Accepted => self.recover(flight.sink, now),
+            Verdict::Accepted => self.recover(flight, now),
             Verdict::Retry { after, cause } => self.fail(flight, after, cause, now),
-            Verdict::Blocked(cause) => self.block(flight.sink, cause, now),
+            Verdict::Blocked(cause) => self.block(flight, cause, now),
             // The halves are smaller: there is nothing to wait for.
-            Verdict::Split(cause) if records > 1 => self.note(flight.sink, cause, now),
-            Verdict::Split(cause) => self.block(flight.sink, refusal(cause), now),
+            Verdict::Split(cause) if records > 1 => self.note(flight, cause, now),
+            Verdict::Split(cause) => self.block(flight, refusal(cause, single), now),
             Verdict::PerRow { accepted_prefix, refused, cause } => {
                 let accepted = accepted_prefix.min(records);
                 match refused.filter(|refused| (accepted..records).contains(refused)) {
-                    // What lies before the refused record goes first, and then the record alone.
-                    Some(refused) if refused > accepted => self.note(flight.sink, cause, now),
-                    Some(_) => self.block(flight.sink, refusal(cause), now),
-                    None if accepted == records => self.recover(flight.sink, now),
+                    // What lies before the refused record goes first, and then the record alone: only then is it
+                    // certain, and known, which one it is.
+                    Some(_) if records > 1 => self.note(flight, cause, now),
+                    Some(_) => self.block(flight, refusal(cause, single), now),
+                    None if accepted == records => self.recover(flight, now),
                     None if accepted > 0 => {
-                        self.recover(flight.sink, now);
-                        self.note(flight.sink, cause, now);
+                        self.recover(flight, now);
+                        self.note(flight, cause, now);
                     }
                     None => self.fail(flight, None, cause, now),
                 }
@@ -142,13 +148,23 @@ impl Core {
     /// The sink has a free place, and the lane perhaps more to send.
     fn after_attempt(&mut self, flight: &Flight, index: u32, now: Moment) {
         self.check_expired(index, now);
-        while let Some(next) = self.sink_mut(flight.sink).and_then(|sink| sink.waiting.pop_front()) {
-            if self.lane(next).is_some_and(|lane| lane.place == Place::Slot) {
+        self.call_next(Some(flight.sink), now);
+        self.offer(index, now);
+    }
+
+    /// If a place of the sink is free, the lane that has waited for one the longest is called. As long as lanes wait and
+    /// a place is free, one that was called has not had its turn yet: whoever ends such a turn without an attempt, or
+    /// takes the lane elsewhere before it, calls the next.
+    pub(super) fn call_next(&mut self, sink: Option<u32>, now: Moment) {
+        let Some(index) = sink else { return };
+        while let Some(row) = self.sink_mut(index).filter(|row| row.admission(now.instant) == Admission::Yes)
+        {
+            let Some(next) = row.waiting.pop_front() else { return };
+            if self.lane(next).is_some_and(|lane| lane.place == Place::Slot && lane.sink == index) {
                 self.make_ready(next, false);
-                break;
+                return;
             }
         }
-        self.offer(index, now);
     }
 
     fn unconfirmed(&mut self, unconfirmed: Unconfirmed, now: Moment) {
@@ -164,6 +180,9 @@ impl Core {
     }
 }
 
-fn refusal(cause: Cause) -> Cause {
-    Cause { what: format!("one record is refused and holds up those behind it: {}", cause.what), ..cause }
+/// `record` says which one it is.
+fn refusal(cause: Cause, record: Option<&str>) -> Cause {
+    let which = record.map_or_else(String::new, |record| format!(" ({record})"));
+    let what = format!("one record is refused and holds up those behind it{which}: {}", cause.what);
+    Cause { what, ..cause }
 }

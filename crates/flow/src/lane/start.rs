@@ -57,7 +57,11 @@ impl Core {
         }
         for _ in 0..STARTS_PER_TURN {
             let Some(standing) = self.next_lane(now) else { return };
+            let sink = self.lane(standing.lane).map(|lane| lane.sink);
+            let attempts = self.counters.attempts;
             match self.give_turn(standing.lane, now) {
+                // It took no place, so nothing will end that would call the next one.
+                Turn::Done if self.counters.attempts == attempts => self.call_next(sink, now),
                 Turn::Done => {}
                 Turn::NoMemory => {
                     self.make_ready(standing.lane, true);
@@ -187,6 +191,24 @@ impl Core {
                 self.drop_stash(other);
             }
         }
+    }
+
+    /// Takes from the lanes what they have read ahead. False if one keeps it, because it is its turn to send that.
+    pub(super) fn drop_waiting_stashes(&mut self, index: u32) -> bool {
+        let mut all = true;
+        for other in 0..u32::try_from(self.lanes.len()).unwrap_or(u32::MAX) {
+            match self.lane(other) {
+                Some(lane) if other != index && lane.stash.is_some() => {
+                    if lane.place == Place::Ready {
+                        all = false;
+                    } else {
+                        self.drop_stash(other);
+                    }
+                }
+                _ => {}
+            }
+        }
+        all
     }
 
     fn set_place(&mut self, index: u32, place: Place) {

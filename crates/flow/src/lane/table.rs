@@ -131,9 +131,19 @@ impl Lane {
         }
     }
 
+    /// The `start` term of the accounting identity.
+    pub(super) fn start(&self) -> u64 {
+        start(self.scope, self.start_row, || self.starts.total())
+    }
+
     /// Whether it has read everything that it knows of.
     pub(super) fn is_caught_up(&self) -> bool {
         self.caught_up_at == Some(self.ledger.scan())
+    }
+
+    /// Whether everything that it knows of has been read and settled, and told.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_caught_up() && !self.ledger.has_tiles() && !self.ledger.has_gaps()
     }
 
     /// Whether it still delivers what it had to read from disk.
@@ -170,6 +180,12 @@ impl Lane {
             removed: false,
         }
     }
+}
+
+/// Records of a lane's sink before the lane began: rows when it is about everybody (`scope` 0), as what was stamped is,
+/// see [`crate::status::Stamps::stamped`].
+pub(super) fn start(scope: u64, start_row: Row, first_seqs: impl FnOnce() -> u64) -> u64 {
+    if scope == 0 { start_row.0 } else { first_seqs() }
 }
 
 /// A configured sink and its health, which its lanes share.
@@ -215,6 +231,7 @@ pub(super) enum Health {
     },
     /// Needs a person: one attempt at `until`, in case that person has acted at the far end.
     Blocked {
+        since: Instant,
         until: Instant,
         probing: bool,
     },
@@ -267,7 +284,7 @@ impl SinkRow {
         match self.health {
             Health::Live if self.in_flight < self.pace.limit(self.spec.concurrency) => Admission::Yes,
             Health::Live => Admission::Full,
-            Health::BackingOff { until, probing, .. } | Health::Blocked { until, probing } => {
+            Health::BackingOff { until, probing, .. } | Health::Blocked { until, probing, .. } => {
                 if probing || now < until { Admission::No } else { Admission::Yes }
             }
         }
@@ -280,6 +297,17 @@ impl SinkRow {
             Health::BackingOff { probing, .. } | Health::Blocked { probing, .. } => {
                 *probing = true;
                 true
+            }
+        }
+    }
+
+    /// Whether an attempt says something about the sink as it is now. One that began before the sink was left alone
+    /// tells of the time before that: only what was tried since decides whether it is left alone any longer.
+    pub(super) fn is_news(&self, flight: &Flight) -> bool {
+        match self.health {
+            Health::Live => true,
+            Health::BackingOff { since, .. } | Health::Blocked { since, .. } => {
+                flight.started > since || (flight.is_probe && flight.started == since)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod failure;
+mod losses;
 mod races;
 mod restart;
 mod retention;
@@ -286,6 +287,17 @@ pub(super) fn neighbours() -> (String, String, String) {
     let mut lists = by_partition.into_values();
     let (first, second) = (lists.next().unwrap(), lists.next().unwrap());
     (first[0].clone(), first[1].clone(), second[0].clone())
+}
+
+/// An organisation of each partition.
+pub(super) fn one_of_each_partition() -> Vec<String> {
+    let directory = Directory::new(PARTITIONS, UnknownOrgs::Accept);
+    let names = (0..100).map(|n| format!("org-{n}"));
+    names
+        .map(|name| (directory.partition_of(&name), name))
+        .collect::<BTreeMap<_, _>>()
+        .into_values()
+        .collect()
 }
 
 #[test]

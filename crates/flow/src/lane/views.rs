@@ -3,7 +3,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::core::Core;
-use super::table::{Health, SinkRow};
+use super::table::{Health, SinkRow, start};
 use super::{Target, Unread, UnreadSinks};
 use crate::clock::{Moment, UnixMillis};
 use crate::lane_state::{LaneState, SinkId};
@@ -68,7 +68,7 @@ impl Core {
                 prefix: lane.ledger.prefix(),
                 is_counting: lane.ledger.has_unsettled_before(self.expired_before(lane.partition).0),
                 counts: *lane.ledger.counts(),
-                start: lane.starts.total(),
+                start: lane.start(),
                 gaps: lane.ledger.gaps().to_vec(),
             })
             .collect();
@@ -101,7 +101,9 @@ impl Core {
                 prefix: state.next_row,
                 is_counting: false,
                 counts: state.counts,
-                start: state.starts.iter().flatten().map(|(_, seq)| seq.0).sum(),
+                start: start(state.scope, state.start_row, || {
+                    state.starts.iter().flatten().map(|(_, seq)| seq.0).sum()
+                }),
                 gaps: state.gaps.clone(),
             });
         }

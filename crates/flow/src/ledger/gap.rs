@@ -125,9 +125,12 @@ impl Ledger {
             && last.reason == gap.reason
             && (last.rows.end == gap.rows.start || full)
         {
+            // What lies between two that do not touch was delivered: it must not be named as missing.
+            let touches = last.rows.end == gap.rows.start;
             last.rows.end = gap.rows.end;
             last.count += gap.count;
-            last.seqs = last.seqs.zip(gap.seqs).map(|((first, _), (_, last))| (first, last));
+            last.seqs =
+                last.seqs.zip(gap.seqs).filter(|_| touches).map(|((first, _), (_, last))| (first, last));
             return;
         }
         self.gaps.push(gap);

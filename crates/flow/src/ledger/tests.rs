@@ -379,3 +379,19 @@ fn what_retention_removed_waits_no_more() {
     assert_eq!((ledger.counts().expired, ledger.open_records()), (12, 0));
     assert_eq!(ledger.gaps()[0].seqs, Some((Seq(0), Seq(11))));
 }
+
+/// When there are too many gaps, the last ones are told as one: no seqs then, for what lies between was delivered.
+#[test]
+fn gaps_that_are_joined_over_what_was_delivered_name_no_seqs() {
+    let mut ledger = ledger();
+    for number in 0..20u64 {
+        let end = Row(ledger.scan().0 + 5);
+        let _ = ledger.close_gap(ledger.scan(), end, GapReason::Corruption, 0, end.0, true);
+        let ticket = cut(&mut ledger, 5, number);
+        assert!(ledger.close(settled(ticket, Verdict::Accepted)).is_ok());
+    }
+    let gaps = ledger.gaps();
+    assert_eq!((gaps.len(), ledger.counts().delivered, ledger.counts().lost), (16, 100, 100));
+    assert_eq!(gaps[14].seqs, Some((Seq(140), Seq(144))));
+    assert_eq!((gaps[15].rows, gaps[15].count, gaps[15].seqs), (range(150, 195), 25, None));
+}

@@ -1,12 +1,14 @@
-//! The queue of one owner, bounded in bytes.
+//! The queue of one owner. All of them together are bounded in bytes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use event::OrgId;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use super::allowance::Allowance;
 use crate::lane_state::LaneStates;
 use crate::log::{AppendFault, Position, Scope};
 use crate::prepared::Prepared;
@@ -16,7 +18,7 @@ use crate::units::{Row, Seq};
 #[derive(Debug)]
 pub(super) enum Item {
     Rows(Prepared, oneshot::Sender<Result<Position, AppendFault>>),
-    States(LaneStates, oneshot::Sender<Position>),
+    States(LaneStates, oneshot::Sender<Result<Position, AppendFault>>),
     OrgSeqs(Scope, oneshot::Sender<(Row, Vec<(OrgId, Seq)>)>),
 }
 
@@ -39,19 +41,29 @@ pub(super) enum PushError {
 #[derive(Debug)]
 pub(super) struct Inbox {
     queue: Mutex<Queue>,
-    limit: usize,
+    allowance: Arc<Allowance>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    items: VecDeque<Item>,
+    /// Lane state and questions: taken first, for they must not wait behind the rows of a loaded owner.
+    first: Vec<Item>,
+    rows: VecDeque<Item>,
+    /// Of what waits, and of what was taken and is not durable yet.
     bytes: usize,
     closed: bool,
 }
 
+/// What an owner has taken, and how much that is.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) items: Vec<Item>,
+    pub(super) bytes: usize,
+}
+
 impl Inbox {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { queue: Mutex::default(), limit }
+    pub(super) fn new(allowance: Arc<Allowance>) -> Self {
+        Self { queue: Mutex::default(), allowance }
     }
 
     pub(super) fn push(&self, item: Item) -> Result<(), PushError> {
@@ -60,27 +72,39 @@ impl Inbox {
         if queue.closed {
             return Err(PushError::Closed);
         }
-        if queue.bytes > 0 && queue.bytes + bytes > self.limit {
+        if bytes > 0 && !self.allowance.take(bytes) {
             return Err(PushError::Full);
         }
         queue.bytes += bytes;
-        queue.items.push_back(item);
+        match item {
+            Item::Rows(..) => queue.rows.push_back(item),
+            Item::States(..) | Item::OrgSeqs(..) => queue.first.push(item),
+        }
         Ok(())
     }
 
-    /// Takes items of about `max_bytes`, at least one if there is any.
-    pub(super) fn take(&self, max_bytes: usize) -> Vec<Item> {
+    /// Takes lane state and questions, and rows of about `max_bytes`, at least one batch if there is any. They count until they are [`Inbox::done`].
+    pub(super) fn take(&self, max_bytes: usize) -> Taken {
         let mut queue = self.queue.lock();
-        let (mut taken, mut count) = (0, 0);
-        for item in &queue.items {
-            if count > 0 && taken + item.bytes() > max_bytes {
+        let (mut bytes, mut count) = (0, 0);
+        for item in &queue.rows {
+            if count > 0 && bytes + item.bytes() > max_bytes {
                 break;
             }
-            taken += item.bytes();
+            bytes += item.bytes();
             count += 1;
         }
-        queue.bytes = queue.bytes.saturating_sub(taken);
-        queue.items.drain(..count).collect()
+        let mut items = std::mem::take(&mut queue.first);
+        items.extend(queue.rows.drain(..count));
+        Taken { items, bytes }
+    }
+
+    /// What was taken is durable, and its memory given back.
+    pub(super) fn done(&self, bytes: usize) {
+        let mut queue = self.queue.lock();
+        let bytes = bytes.min(queue.bytes);
+        queue.bytes -= bytes;
+        self.allowance.give_back(bytes);
     }
 
     pub(super) fn close(&self) {
@@ -91,15 +115,17 @@ impl Inbox {
     pub(super) fn abandon(&self) {
         let mut queue = self.queue.lock();
         queue.closed = true;
-        queue.bytes = 0;
-        queue.items.clear();
+        self.allowance.give_back(std::mem::take(&mut queue.bytes));
+        queue.first.clear();
+        queue.rows.clear();
     }
 
     pub(super) fn is_done(&self) -> bool {
         let queue = self.queue.lock();
-        queue.closed && queue.items.is_empty()
+        queue.closed && queue.first.is_empty() && queue.rows.is_empty()
     }
 
+    /// Bytes that are not durable yet.
     pub(super) fn bytes(&self) -> usize {
         self.queue.lock().bytes
     }

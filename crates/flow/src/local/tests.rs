@@ -14,12 +14,14 @@ use crate::testing::segments::MemorySegments;
 
 #[derive(Default)]
 struct Seen {
+    panics: std::sync::atomic::AtomicBool,
     rows: Mutex<Vec<(PartitionId, Row)>>,
     failed: Mutex<Option<String>>,
 }
 
 impl Observer for Seen {
     fn appended(&self, partition: PartitionId, block: &Arc<Block>) {
+        assert!(!self.panics.load(std::sync::atomic::Ordering::Relaxed), "a bug");
         self.rows.lock().push((partition, block.header().end_row()));
     }
     fn expired(&self, _: PartitionId, _: Expired) {}
@@ -35,15 +37,24 @@ struct Machine {
     seen: Arc<Seen>,
 }
 
+const QUEUED: usize = 64 << 10;
+
 fn machine(tail_bytes: usize) -> Machine {
     let disk = MemorySegments::new(4, 50);
     let directory = Directory::new(4, UnknownOrgs::Accept);
-    let settings = LocalSettings { window: 4096, tail_bytes, inbox_bytes: 1 << 20, threads: 2 };
+    let settings = LocalSettings {
+        window: 4096,
+        tail_bytes,
+        queued_bytes: QUEUED,
+        writer_bytes: 1 << 20,
+        group_bytes: 1 << 20,
+        threads: 2,
+    };
     let clock = Clock::system();
     let restored = Restored::open(disk.open(), Arc::clone(&directory), settings, &clock).unwrap();
     let seen = Arc::new(Seen::default());
     let observer: Arc<dyn Observer> = Arc::<Seen>::clone(&seen);
-    let opened = restored.start(disk.reader(), &clock, &observer);
+    let opened = restored.start(disk.reader(), &clock, &observer).unwrap();
     Machine { disk, directory, log: opened.log, seen }
 }
 
@@ -128,6 +139,51 @@ async fn a_sync_error_stops_the_owner_and_acknowledges_nothing() {
 }
 
 #[tokio::test]
+async fn a_panic_of_an_owner_ends_the_process() {
+    let machine = machine(1 << 20);
+    machine.seen.panics.store(true, std::sync::atomic::Ordering::Relaxed);
+    let (partition, batch) = rows(&machine.directory, "acme", 0..10);
+    assert_eq!(machine.log.append(partition, batch).await, Err(AppendFault::Stopped(partition)));
+    machine.log.shut_down();
+    let fault = machine.seen.failed.lock().clone().unwrap();
+    assert!(fault.contains("panicked: a bug") && fault.contains("please report"), "{fault}");
+}
+
+#[test]
+fn lane_state_and_questions_do_not_wait_behind_rows() {
+    let directory = Directory::new(4, UnknownOrgs::Accept);
+    let inbox = Inbox::new(Arc::new(Allowance::new(1)));
+    let (reply, _row) = oneshot::channel();
+    inbox.push(Item::Rows(rows(&directory, "acme", 0..10).1, reply)).unwrap();
+    let (reply, _row) = oneshot::channel();
+    assert!(inbox.push(Item::Rows(rows(&directory, "acme", 10..20).1, reply)).is_err(), "it is full");
+    let (reply, _state) = oneshot::channel();
+    inbox.push(Item::States(LaneStates::default(), reply)).unwrap();
+    let (reply, _question) = oneshot::channel();
+    inbox.push(Item::OrgSeqs(Scope::All, reply)).unwrap();
+    inbox.close();
+    let taken = inbox.take(1).items;
+    assert!(matches!(taken.as_slice(), [Item::States(..), Item::OrgSeqs(..), Item::Rows(..)]), "{taken:?}");
+    assert!(inbox.is_done());
+}
+
+#[test]
+fn lane_state_overtakes_the_rows_of_later_commits() {
+    let directory = Directory::new(4, UnknownOrgs::Accept);
+    let inbox = Inbox::new(Arc::new(Allowance::new(1 << 20)));
+    for n in 0..3 {
+        let (reply, _row) = oneshot::channel();
+        inbox.push(Item::Rows(rows(&directory, "acme", n * 10..n * 10 + 10).1, reply)).unwrap();
+    }
+    let (reply, _state) = oneshot::channel();
+    inbox.push(Item::States(LaneStates::default(), reply)).unwrap();
+    let taken = inbox.take(1).items;
+    assert!(matches!(taken.as_slice(), [Item::States(..), Item::Rows(..)]), "{taken:?}");
+    inbox.close();
+    assert!(!inbox.is_done());
+}
+
+#[tokio::test]
 async fn a_new_lane_learns_where_it_begins() {
     let machine = machine(1 << 20);
     let (partition, batch) = rows(&machine.directory, "acme", 0..3);
@@ -136,4 +192,35 @@ async fn a_new_lane_learns_where_it_begins() {
     assert_eq!(row, Row(3));
     assert_eq!(seqs, [(OrgId::new("acme").unwrap(), Seq(3))]);
     machine.log.shut_down();
+}
+
+#[tokio::test]
+async fn what_waits_is_bounded_over_all_partitions_and_counts_until_it_is_durable() {
+    let machine = machine(1 << 20);
+    let parts: Vec<_> =
+        (0..64).map(|n| rows(&machine.directory, &format!("org-{n}"), n * 100..n * 100 + 50)).collect();
+    let bytes = parts[0].1.stored_bytes();
+    assert!(bytes * parts.len() > 2 * QUEUED);
+    let mut appends = Vec::new();
+    let mut busy = 0;
+    for (partition, rows) in parts {
+        appends.push(machine.log.append(partition, rows));
+        assert!(machine.log.memory().queued <= QUEUED);
+    }
+    for append in appends {
+        match append.await {
+            Ok(position) => assert_eq!(position.accepted, 50),
+            Err(fault) => {
+                assert!(matches!(fault, AppendFault::Busy(_)), "{fault}");
+                busy += 1;
+            }
+        }
+    }
+    assert!(busy < 64);
+    machine.log.shut_down();
+    let memory = machine.log.memory();
+    assert_eq!(memory.queued, 0, "everything is durable");
+    assert!(memory.writing <= 1 << 18, "only what is kept for the next blocks: {memory:?}");
+    assert!(memory.tail > 0 && memory.owners.ids > 0, "{memory:?}");
+    assert!((0..4).all(|n| machine.log.queued_bytes_of(PartitionId(n)) == 0));
 }

@@ -1,5 +1,8 @@
 //! The loop of an owner thread: it runs several owners, one commit at a time.
 
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -7,10 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::inbox::Item;
+use super::inbox::{Item, Taken};
 use super::{Observer, Shared};
 use crate::clock::{Clock, Instant};
-use crate::log::Position;
+use crate::log::{AppendFault, Position};
 use crate::partition::{BLOCK_TARGET, Owner, OwnerFault, Queued};
 
 /// After a sync without another write for this long, the watermark is written down.
@@ -33,14 +36,21 @@ pub(super) fn spawn(
     shared: Arc<Shared>,
     clock: Clock,
     observer: Arc<dyn Observer>,
-) -> Option<JoinHandle<()>> {
+) -> io::Result<JoinHandle<()>> {
     let run = move || {
         let now = clock.now().instant;
         let mut driven: Vec<Driven> = owners
             .into_iter()
             .map(|owner| Driven { owner, last_write: now, next_maintenance: now + MAINTENANCE })
             .collect();
-        if let Err(fault) = drive(number, &mut driven, &shared, &clock, observer.as_ref()) {
+        for driven in &driven {
+            shared.note(driven.owner.id(), driven.owner.memory());
+        }
+        // A panic is a fault like any other: whoever waits for the owner has to learn of it, and the process to stop.
+        let driving = || drive(number, &mut driven, &shared, &clock, observer.as_ref());
+        let ended = catch_unwind(AssertUnwindSafe(driving))
+            .unwrap_or_else(|panic| Err(OwnerFault::Panicked { thread: number, what: words(&*panic) }));
+        if let Err(fault) = ended {
             tracing::error!(%fault, "the journal failed");
             for owner in &driven {
                 if let Some(inbox) = shared.inboxes.get(usize::from(owner.owner.id().0)) {
@@ -50,13 +60,13 @@ pub(super) fn spawn(
             observer.failed(&fault);
         }
     };
-    match std::thread::Builder::new().name(format!("owner-{number}")).spawn(run) {
-        Ok(handle) => Some(handle),
-        Err(error) => {
-            tracing::error!(%error, "cannot start an owner thread");
-            None
-        }
-    }
+    std::thread::Builder::new().name(format!("owner-{number}")).spawn(run)
+}
+
+/// What a panic says.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".to_owned())
 }
 
 fn drive(
@@ -71,10 +81,14 @@ fn drive(
         let (mut worked, mut open, mut nap) = (false, false, NAP);
         for driven in owners.iter_mut() {
             let Some(inbox) = shared.inboxes.get(usize::from(driven.owner.id().0)) else { continue };
-            let items = inbox.take(BLOCK_TARGET);
+            let Taken { items, bytes } = inbox.take(BLOCK_TARGET);
             if !items.is_empty() {
                 worked = true;
+                let writing = shared.writers.enter(bytes);
                 serve(driven, items, shared, clock, observer)?;
+                drop(writing);
+                inbox.done(bytes);
+                shared.note(driven.owner.id(), driven.owner.memory());
             }
             let now = clock.now();
             if driven.owner.is_unproven() {
@@ -143,7 +157,7 @@ fn serve(
         }
         let position = Position { end: owner.tip(), next_row: owner.next_row(), accepted: 0, duplicates: 0 };
         for reply in recorded {
-            answer(reply, position);
+            answer(reply, committed.recorded.map(|()| position).map_err(AppendFault::Refused));
         }
         maintain_if_full(driven, clock, observer)?;
     }

@@ -20,6 +20,9 @@ const PER_ORG: u32 = 1_024;
 /// The most open groups of one process; each partition gets its share.
 pub(crate) const PER_PROCESS: usize = 262_144;
 
+/// Bytes that a group takes, at most: its slot, its place in the map, and its part of its organisation's list.
+pub(crate) const COST: usize = 120;
+
 /// An open group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Open {
@@ -33,7 +36,10 @@ type Key = (OrgKey, u64);
 
 #[derive(Debug)]
 struct Slot {
-    key: Key,
+    org: OrgKey,
+    /// When its last member arrived, in seconds since 1970. Not the events' own time: those of yesterday may come today.
+    used_s: u32,
+    key: u64,
     open: Open,
     /// Among all of the partition, and among those of its organisation.
     in_all: Links,
@@ -65,6 +71,8 @@ pub(crate) struct Groups {
     all: List,
     orgs: FxHashMap<OrgKey, List>,
     limit: usize,
+    /// When what is taken now arrived, in seconds since 1970.
+    now_s: u32,
 }
 
 impl Groups {
@@ -76,7 +84,13 @@ impl Groups {
             all: List::default(),
             orgs: FxHashMap::default(),
             limit: limit.clamp(1, u32::MAX as usize),
+            now_s: 0,
         }
+    }
+
+    /// What is taken from now on arrived at this time.
+    pub(crate) fn received_at(&mut self, ms: i64) {
+        self.now_s = seconds(ms);
     }
 
     /// The first seq of the group that a call at `time_ms` with this key joins; `seq` if it opens a new one.
@@ -126,7 +140,8 @@ impl Groups {
         {
             self.close(oldest);
         }
-        let slot = Slot { key: (org, key), open, in_all: Links::default(), in_org: Links::default() };
+        let (in_all, in_org) = (Links::default(), Links::default());
+        let slot = Slot { org, used_s: self.now_s, key, open, in_all, in_org };
         let at = match self.free.pop() {
             Some(at) => {
                 if let Some(place) = self.slots.get_mut(at as usize) {
@@ -146,10 +161,13 @@ impl Groups {
         self.orgs.entry(org).or_default().push(at, &mut InOrg(slots));
     }
 
-    /// Forgets the groups that were not used for so long that no call at or after `now_ms` can join them.
+    /// Forgets the groups of which no member has arrived for so long that one that is sent when it happens would not
+    /// join them.
     pub(crate) fn close_idle(&mut self, now_ms: i64) {
+        let now_s = seconds(now_ms);
+        let is_idle = |slot: &Slot| i64::from(now_s.saturating_sub(slot.used_s)) * 1_000 > IDLE_MS;
         while let Some(oldest) = self.all.oldest() {
-            if self.slots.get(oldest as usize).is_none_or(|slot| !closed(&slot.open, now_ms)) {
+            if !self.slots.get(oldest as usize).is_some_and(is_idle) {
                 break;
             }
             self.close(oldest);
@@ -162,7 +180,15 @@ impl Groups {
         let first = self.all.oldest();
         std::iter::successors(first, move |at| slot(*at)?.in_all.newer())
             .filter_map(slot)
-            .map(|slot| (slot.key.0, slot.key.1, &slot.open))
+            .map(|slot| (slot.org, slot.key, &slot.open))
+    }
+
+    /// Bytes that they take.
+    pub(crate) fn memory(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>()
+            + self.free.capacity() * size_of::<u32>()
+            + map_memory::<(Key, u32)>(self.at.capacity())
+            + map_memory::<(OrgKey, List)>(self.orgs.capacity())
     }
 
     #[cfg(test)]
@@ -172,6 +198,9 @@ impl Groups {
 
     /// Makes a group the one that was used last.
     fn touch(&mut self, org: OrgKey, at: u32) {
+        if let Some(slot) = self.slots.get_mut(at as usize) {
+            slot.used_s = self.now_s;
+        }
         let slots = &mut self.slots;
         self.all.touch(at, &mut InAll(slots));
         if let Some(list) = self.orgs.get_mut(&org) {
@@ -180,7 +209,7 @@ impl Groups {
     }
 
     fn close(&mut self, at: u32) {
-        let Some(key) = self.slots.get(at as usize).map(|slot| slot.key) else { return };
+        let Some(key) = self.slots.get(at as usize).map(|slot| (slot.org, slot.key)) else { return };
         self.at.remove(&key);
         let slots = &mut self.slots;
         self.all.remove(at, &mut InAll(slots));
@@ -192,6 +221,16 @@ impl Groups {
         }
         self.free.push(at);
     }
+}
+
+/// A hash map's bytes: seven eighths of its buckets are its capacity, and each has a byte of its own.
+fn map_memory<T>(capacity: usize) -> usize {
+    capacity * 8 / 7 * (size_of::<T>() + 1)
+}
+
+/// Seconds since 1970.
+fn seconds(ms: i64) -> u32 {
+    u32::try_from(ms.div_euclid(1_000).max(0)).unwrap_or(u32::MAX)
 }
 
 /// Whether a call at `time_ms` comes too late for the group. A call with an older time joins it.

@@ -11,6 +11,7 @@ use super::snapshot::Snapshot;
 use super::window::Window;
 use super::{OwnerFault, OwnerSettings, SnapshotFault};
 use crate::block::{Block, BlockKind};
+use crate::clock::UnixMillis;
 use crate::fields::{BadField, Fields};
 use crate::lane_state::{LaneState, LaneStates, SinkId};
 use crate::orgs::{Directory, OrgKey};
@@ -131,12 +132,13 @@ impl State {
     fn apply(&mut self, block: &Block, parts: &mut Vec<u8>) -> Result<(), SnapshotFault> {
         let header = block.header();
         self.next_index = header.index + 1;
+        self.groups.received_at(header.written_at.0);
         match header.kind {
             BlockKind::Snapshot => parts.extend_from_slice(block.body()),
             BlockKind::SnapshotEnd => {
                 let snapshot = Snapshot::decode(parts, block.body())?;
                 parts.clear();
-                self.restore_snapshot(snapshot);
+                self.restore_snapshot(snapshot, header.written_at);
             }
             BlockKind::Control => {
                 let mut fields = Fields::new(block.body());
@@ -161,7 +163,7 @@ impl State {
     fn apply_rows(&mut self, block: &Block) -> Result<(), SnapshotFault> {
         for run in block.runs() {
             let id = OrgId::new(run.org).map_err(|_| BadField("organisation"))?;
-            let key = self.directory.declare(&id).key;
+            let key = self.directory.recall(&id).key;
             let state = self.orgs.entry(key).or_insert(OrgState { id, next: 0, known_upto: Row(0) });
             state.next = run.first_seq.0 + u64::from(run.count);
             state.known_upto = Row(block.header().base_row.0 + u64::from(run.first + run.count));
@@ -176,14 +178,16 @@ impl State {
         Ok(())
     }
 
-    fn restore_snapshot(&mut self, snapshot: Snapshot) {
+    fn restore_snapshot(&mut self, snapshot: Snapshot, written_at: UnixMillis) {
         self.next_row = snapshot.next_row.0;
         self.orgs.clear();
         self.lanes.clear();
         self.groups = open_groups(self.settings);
+        // When each was used last a snapshot does not say: not later than it was taken.
+        self.groups.received_at(written_at.0);
         let mut keys = Vec::with_capacity(snapshot.orgs.len());
         for (id, next) in snapshot.orgs {
-            let key = self.directory.declare(&id).key;
+            let key = self.directory.recall(&id).key;
             keys.push(key);
             self.orgs.insert(key, OrgState { id, next: next.0, known_upto: snapshot.next_row });
         }
@@ -199,7 +203,7 @@ impl State {
 }
 
 fn open_groups(settings: OwnerSettings) -> Groups {
-    Groups::new(groups::PER_PROCESS / usize::from(settings.partitions.max(1)))
+    Groups::new(settings.groups)
 }
 
 /// Stands for an organisation that the directory does not know, which cannot be: the number comes from it.

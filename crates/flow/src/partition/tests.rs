@@ -17,7 +17,7 @@ fn now() -> Moment {
 }
 
 fn settings(window: usize) -> OwnerSettings {
-    OwnerSettings { window, partitions: 1 }
+    OwnerSettings { window, groups: 1 << 12 }
 }
 
 struct Bench {
@@ -133,6 +133,24 @@ fn a_full_disk_refuses_rows_and_still_takes_lane_state() {
 }
 
 #[test]
+fn lane_state_without_room_is_refused_and_the_owner_goes_on() {
+    let mut bench = Bench::new(100);
+    bench.commit(&[("a", 1, 0)]);
+    bench.owner.commit::<()>(vec![], vec![LaneStates(vec![lane(1)])], now()).unwrap();
+    bench.disk.limit_ballast(0, Some(0));
+    let batch = bench.batch(&[("a", 2, 0)]);
+    let done = bench.owner.commit(vec![batch], vec![LaneStates(vec![lane(2)])], now()).unwrap();
+    assert_eq!(done.recorded, Err(Refusal::DiskFull));
+    assert_eq!(done.answers[0].1.map(|position| position.accepted), Ok(1), "there was room for the record");
+    assert_eq!(bench.owner.lane_states().next().unwrap().next_row, Row(1), "as a restart finds it");
+    bench.disk.limit_ballast(0, None);
+    let done = bench.owner.commit::<()>(vec![], vec![LaneStates(vec![lane(2)])], now()).unwrap();
+    assert_eq!(done.recorded, Ok(()));
+    bench.restart();
+    assert_eq!(bench.owner.lane_states().next().unwrap().next_row, Row(2));
+}
+
+#[test]
 fn a_failed_sync_is_a_fault_and_nothing_of_it_survives() {
     let mut bench = Bench::new(100);
     bench.commit(&[("a", 1, 0)]);
@@ -187,6 +205,25 @@ fn declared_groups_keep_their_id_over_a_restart() {
     let group = |record: &str| record.split("\"group\":\"").nth(1).unwrap().get(..32).unwrap().to_owned();
     assert_eq!(group(&records[0]), group(&records[1]));
     assert_eq!(group(&records[0]), group(&records[2]));
+}
+
+/// Somebody imports yesterday's events: what they have in common is not lost where a segment begins.
+#[test]
+fn groups_of_past_events_stay_open_while_they_come() {
+    let mut bench = Bench::new(100);
+    for id in 1..4 {
+        let mut batch = bench.batch(&[("a", id, 0)]);
+        batch.rows.rows[0].group = 77;
+        batch.rows.rows[0].time_ms = now().wall.0 - 24 * 3_600_000;
+        bench.owner.commit(vec![batch], Vec::new(), now()).unwrap();
+        bench.restart();
+    }
+    let groups: Vec<_> = bench
+        .records()
+        .iter()
+        .map(|record| record.split("\"group\":").nth(1).unwrap().get(..34).unwrap().to_owned())
+        .collect();
+    assert_eq!((&groups[1], &groups[2]), (&groups[0], &groups[0]));
 }
 
 fn lane(next: u64) -> LaneState {

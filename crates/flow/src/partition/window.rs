@@ -3,8 +3,9 @@
 //! It holds nothing that the row tables do not hold, so it is refilled from them and a snapshot stores only where it
 //! starts.
 
-use hashbrown::HashTable;
+mod slots;
 
+use self::slots::Slots;
 use crate::units::Row;
 
 /// What the window knows of a row that asks to be stored.
@@ -31,19 +32,24 @@ impl Entry {
     }
 }
 
-/// The last `capacity` rows, as a ring by row number, and a table from key to slot.
+/// The last `capacity` rows, as a ring by row number, and tables from key to slot.
 #[derive(Debug)]
 pub(crate) struct Window {
     ring: Vec<Entry>,
-    slots: HashTable<u32>,
+    slots: Slots,
     capacity: usize,
 }
 
 impl Window {
-    /// A window over the last `capacity` rows (at least 1). Memory grows with use: 24 bytes a row and about 10 for
-    /// the table.
+    /// A window over the last `capacity` rows (at least 1), up to 32 bytes a row: 24 in the ring, the rest in the tables. The
+    /// configuration counts on that. The ring is taken at once, so that it is never moved; the kernel gives its pages as they
+    /// are used. The tables grow with use: small ones stay in the processor's cache.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { ring: Vec::new(), slots: HashTable::new(), capacity: capacity.clamp(1, u32::MAX as usize) }
+        let capacity = capacity.clamp(1, u32::MAX as usize);
+        let mut ring = Vec::new();
+        // Where that much is not to be had, it grows as it is used.
+        drop(ring.try_reserve_exact(capacity));
+        Self { ring, slots: Slots::new(capacity), capacity }
     }
 
     /// The first row that the window covers when `next` is the next row.
@@ -51,18 +57,11 @@ impl Window {
         Row(next.0.saturating_sub(self.capacity as u64))
     }
 
-    /// Brings the place of a key into the processor's cache. The table is larger than that cache, and look-ups that do not
-    /// wait for each other's outcome wait for memory together.
-    pub(crate) fn touch(&self, dedupe: u128) {
-        let found = self.slots.find(hash(split(dedupe)), |_| false);
-        std::hint::black_box(found.is_some());
-    }
-
     pub(crate) fn examine(&self, dedupe: u128, content: u64) -> Seen {
         let key = split(dedupe);
-        match self.slots.find(hash(key), |slot| self.entry(*slot).key == key) {
+        match self.slots.find(key, |slot| self.entry(slot).key) {
             None => Seen::New,
-            Some(slot) if self.entry(*slot).content == content => Seen::Duplicate,
+            Some(slot) if self.entry(slot).content == content => Seen::Duplicate,
             Some(_) => Seen::Reused,
         }
     }
@@ -73,31 +72,32 @@ impl Window {
         let at = (row.0 % self.capacity as u64) as usize;
         let slot = at as u32;
         if at >= self.ring.len() {
-            self.ring.resize(at + 1, Entry::default());
+            self.lengthen(at + 1);
         }
         let old = self.entry(slot);
         if !old.is_empty() {
             // A later row with the same key may have taken the table's entry over: then it stays.
-            if let Ok(found) = self.slots.find_entry(hash(old.key), |other| *other == slot) {
-                found.remove();
-            }
+            self.slots.remove(old.key, slot);
         }
         if let Some(entry) = self.ring.get_mut(at) {
             *entry = Entry { key, content };
         }
         let ring = &self.ring;
-        if self.slots.len() == self.slots.capacity() {
-            // Growing reads every key again from the ring, so it grows in large steps.
-            let more = (self.slots.len() * 7).max(4096).min(self.capacity.saturating_sub(self.slots.len()));
-            self.slots.reserve(more, |other| hash(ring.get(*other as usize).map_or([0, 0], |e| e.key)));
+        self.slots.put(key, slot, |other| ring.get(other as usize).map_or([0, 0], |entry| entry.key));
+    }
+
+    /// Bytes that it takes now.
+    pub(crate) fn memory(&self) -> usize {
+        self.ring.capacity() * size_of::<Entry>() + self.slots.memory()
+    }
+
+    /// Doubles the ring, but not beyond what it will ever need.
+    fn lengthen(&mut self, len: usize) {
+        if len > self.ring.capacity() {
+            let wanted = (self.ring.capacity() * 2).max(len).max(1_024).min(self.capacity);
+            self.ring.reserve_exact(wanted - self.ring.len());
         }
-        let key_of = |slot: &u32| ring.get(*slot as usize).map_or([0, 0], |e| e.key);
-        match self.slots.find_mut(hash(key), |other| key_of(other) == key) {
-            Some(other) => *other = slot,
-            None => {
-                self.slots.insert_unique(hash(key), slot, |other| hash(key_of(other)));
-            }
-        }
+        self.ring.resize(len, Entry::default());
     }
 
     fn entry(&self, slot: u32) -> Entry {
@@ -109,11 +109,6 @@ impl Window {
 const fn split(dedupe: u128) -> [u64; 2] {
     let dedupe = if dedupe == 0 { 1 } else { dedupe };
     [dedupe as u64, (dedupe >> 64) as u64]
-}
-
-/// The key is a hash already.
-const fn hash(key: [u64; 2]) -> u64 {
-    key[0] ^ key[1]
 }
 
 #[cfg(test)]

@@ -20,18 +20,27 @@ struct Bench {
 
 impl Bench {
     fn new(orgs: usize, limit: usize) -> Self {
-        let directory = Directory::new(1, UnknownOrgs::Accept);
+        Self::over(1, orgs, limit)
+    }
+
+    fn over(partitions: u16, orgs: usize, limit: usize) -> Self {
+        let directory = Directory::new(partitions, UnknownOrgs::Accept);
         let orgs = (0..orgs)
             .map(|number| {
                 let id = OrgId::new(&format!("org-{number}")).unwrap();
-                (directory.declare(&id).key, id)
+                (directory.recall(&id).key, id)
             })
             .collect();
-        Self { tail: Tail::new(directory, &[Row(0)], limit), orgs, next: 0, rows: Vec::new() }
+        let ends = vec![Row(0); usize::from(partitions)];
+        Self { tail: Tail::new(directory, &ends, limit), orgs, next: 0, rows: Vec::new() }
     }
 
     /// A block with that many rows of each organisation.
     fn push(&mut self, counts: &[u32]) {
+        self.push_to(PARTITION, counts);
+    }
+
+    fn push_to(&mut self, partition: PartitionId, counts: &[u32]) {
         let of = || counts.iter().enumerate().filter(|(_, count)| **count > 0);
         let names = of().map(|(at, _)| self.orgs[at].1.as_str().len()).sum();
         let rows = counts.iter().sum::<u32>() as usize;
@@ -57,7 +66,7 @@ impl Bench {
             written_at: UnixMillis(0),
         };
         let block = Block::trusted(&Bytes::from(builder.finish(&place))).unwrap();
-        self.tail.push(PARTITION, Arc::new(block), keys.into());
+        self.tail.push(partition, Arc::new(block), keys.into());
     }
 
     fn read(&self, orgs: &[usize], from: u64, max_bytes: usize) -> Option<(Vec<u64>, Option<Row>)> {
@@ -122,4 +131,23 @@ proptest! {
         let places: usize = held.places.values().map(VecDeque::len).sum();
         prop_assert_eq!(runs, places, "what was evicted is in no list");
     }
+}
+
+#[test]
+fn a_partition_that_was_busy_once_gives_way_to_the_one_that_is_busy_now() {
+    let limit = 64 << 10;
+    let mut bench = Bench::over(2, 1, limit);
+    let (idle, busy) = (PartitionId(0), PartitionId(1));
+    for _ in 0..100 {
+        bench.push_to(idle, &[20]);
+        assert!(bench.tail.bytes() <= limit);
+    }
+    for _ in 0..100 {
+        bench.push_to(busy, &[20]);
+        assert!(bench.tail.bytes() <= limit);
+    }
+    let blocks = |partition: PartitionId| bench.tail.partitions[usize::from(partition.0)].read().blocks.len();
+    assert!(blocks(busy).abs_diff(blocks(idle)) <= 1, "{} and {}", blocks(busy), blocks(idle));
+    let sizes: usize = bench.tail.sizes.iter().map(|size| size.load(Ordering::Relaxed)).sum();
+    assert_eq!(sizes, bench.tail.bytes());
 }

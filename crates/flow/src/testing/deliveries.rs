@@ -118,6 +118,7 @@ impl Batch {
             count: count as u64 + u64::from(self.gap.is_some()),
             bytes: records().map(|(_, record)| record.len()).sum::<usize>() + gap_bytes,
             spans: smallvec![],
+            name: None,
         }
     }
 

@@ -52,7 +52,7 @@ impl MemoryLog {
         clock: &Clock,
         tail_bytes: usize,
     ) -> Result<(Arc<Self>, Recovered), crate::partition::OwnerFault> {
-        let settings = OwnerSettings { window: 1 << 12, partitions: directory.partitions() };
+        let settings = OwnerSettings { window: 1 << 12, groups: 1 << 12 };
         let mut owners = Vec::new();
         let mut lanes = Vec::new();
         let mut ends = Vec::new();
@@ -116,6 +116,12 @@ impl MemoryLog {
         self.commit(partition, vec![Queued { rows: prepared, reply: () }], Vec::new())
     }
 
+    /// Bytes in the tail cache.
+    #[must_use]
+    pub fn tail_bytes(&self) -> usize {
+        self.tail.bytes()
+    }
+
     /// Applies retention now, as [`MemorySegments::keep_segments`] has set it.
     ///
     /// # Errors
@@ -158,7 +164,7 @@ impl MemoryLog {
         }
         match done.answers.into_iter().next() {
             Some(((), answer)) => answer,
-            None => Ok(position),
+            None => done.recorded.map(|()| position).map_err(AppendFault::Refused),
         }
     }
 }

@@ -18,10 +18,14 @@ struct Disk {
     segments: Vec<Segment>,
     /// What a writer may still write before "disk full".
     space: Option<u64>,
+    /// What lane state may still take then; `None` for as much as it wants.
+    ballast: Option<u64>,
     /// The next operations that fail.
     fail_sync: bool,
     full_at: usize,
     keep: Option<usize>,
+    /// Rows that a repair has declared lost, of organisations that are not known.
+    lost: Vec<RowRange>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -88,6 +92,13 @@ impl MemorySegments {
         }
     }
 
+    /// From now on lane state has only `bytes`, or again as much as it wants with `None`.
+    pub fn limit_ballast(&self, partition: usize, bytes: Option<u64>) {
+        if let Some(disk) = self.disks.get(partition) {
+            disk.lock().ballast = bytes;
+        }
+    }
+
     /// The next sync fails.
     pub fn fail_next_sync(&self, partition: usize) {
         if let Some(disk) = self.disks.get(partition) {
@@ -100,6 +111,28 @@ impl MemorySegments {
         if let Some(disk) = self.disks.get(partition) {
             disk.lock().keep = segments;
         }
+    }
+
+    /// The block that holds `row` is lost, and was accepted as such; to be told before the partition is opened again. Tells
+    /// how many rows that are.
+    #[must_use]
+    pub fn lose_block(&self, partition: usize, row: Row) -> u64 {
+        let Some(disk) = self.disks.get(partition) else { return 0 };
+        let mut disk = disk.lock();
+        let mut lost = None;
+        for segment in &mut disk.segments {
+            let at = segment.blocks.iter().position(|bytes| {
+                parse_header(bytes).is_ok_and(|header| {
+                    header.kind == BlockKind::Rows && header.base_row <= row && row < header.end_row()
+                })
+            });
+            if let Some(header) = at.map(|at| segment.blocks.remove(at)).and_then(|b| parse_header(&b).ok()) {
+                segment.synced -= 1;
+                lost = Some(RowRange { start: header.base_row, end: header.end_row() });
+            }
+        }
+        disk.lost.extend(lost);
+        lost.map_or(0, |rows| rows.len())
     }
 
     /// Every synced block of a partition, oldest first.
@@ -140,8 +173,13 @@ impl SegmentIo for Writer {
     }
 
     fn reserve(&mut self, bytes: u64, ballast: bool) -> Result<(), ReserveError> {
-        let refused = self.disk(|disk| Ok(disk.space.is_some_and(|space| space < bytes)))?;
-        if refused && !ballast { Err(Refusal::DiskFull.into()) } else { Ok(()) }
+        let refused = self.disk(|disk| {
+            // A snapshot has room of its own.
+            let is_snapshot = disk.segments.last().is_some_and(|segment| !segment.published);
+            let left = if ballast { disk.ballast.filter(|_| !is_snapshot) } else { disk.space };
+            Ok(left.is_some_and(|left| left < bytes))
+        })?;
+        if refused { Err(Refusal::DiskFull.into()) } else { Ok(()) }
     }
 
     fn write(&mut self, block: &[u8]) -> io::Result<()> {
@@ -212,6 +250,13 @@ impl SegmentIo for Writer {
         })
     }
 
+    fn unknown_rows(&self, from: Row) -> u64 {
+        let lost = |disk: &mut Disk| {
+            Ok(disk.lost.iter().filter(|rows| rows.start >= from).map(|rows| rows.len()).sum())
+        };
+        self.disk(lost).unwrap_or(0)
+    }
+
     fn replay(&mut self, visit: &mut dyn FnMut(&Block)) -> io::Result<()> {
         let blocks = self.disk(|disk| Ok(disk.synced()))?;
         let end = blocks.iter().rposition(|b| b.header().kind == BlockKind::SnapshotEnd);
@@ -246,6 +291,15 @@ struct Reader {
 }
 
 impl Reader {
+    /// Accepted losses at or behind `from`, the next one first.
+    fn lost(&self, partition: PartitionId, from: Row) -> Vec<RowRange> {
+        let Some(disk) = self.disks.get(usize::from(partition.0)) else { return Vec::new() };
+        let mut lost: Vec<RowRange> =
+            disk.lock().lost.iter().filter(|rows| rows.end > from).copied().collect();
+        lost.sort_unstable_by_key(|rows| rows.start);
+        lost
+    }
+
     fn rows(&self, partition: PartitionId) -> (Row, Vec<Block>) {
         let Some(disk) = self.disks.get(usize::from(partition.0)) else { return (Row(0), Vec::new()) };
         let disk = disk.lock();
@@ -280,8 +334,16 @@ impl SegmentRead for Reader {
                 reason: GapReason::Retention,
             });
         }
+        let lost = self.lost(partition, from).first().copied();
+        if let Some(lost) = lost.filter(|lost| lost.start <= from) {
+            let rows = RowRange { start: from, end: lost.end };
+            return Ok(Slice::Gap { rows, reason: GapReason::Corruption });
+        }
         let (mut pieces, mut bytes, mut next) = (Vec::new(), 0, from);
         for block in blocks.into_iter().filter(|b| b.header().end_row() > from) {
+            if lost.is_some_and(|lost| lost.start < block.header().end_row()) {
+                break;
+            }
             next = block.header().end_row();
             let rows = ranges(&block, scope, from);
             bytes += rows.iter().filter_map(|r| block.body_range(r.clone())).map(|r| r.len()).sum::<usize>();
@@ -297,6 +359,10 @@ impl SegmentRead for Reader {
 
     fn extent(&self, partition: PartitionId, scope: &Scope, from: Row) -> Extent {
         let mut extent = Extent::default();
+        if *scope == Scope::All {
+            let lost = self.lost(partition, from);
+            extent.rows = lost.iter().map(|rows| rows.end.0 - rows.start.max(from).0).sum();
+        }
         for block in self.rows(partition).1.iter().filter(|b| b.header().end_row() > from) {
             for range in ranges(block, scope, from) {
                 extent.rows += u64::from(range.end - range.start);

@@ -80,6 +80,8 @@ struct Folder {
     current: BTreeMap<String, usize>,
     durable: BTreeMap<String, usize>,
     pending: Vec<Entry>,
+    /// Its own entry in the folder above is not synced.
+    is_new: bool,
 }
 
 #[derive(Debug)]
@@ -92,7 +94,8 @@ struct SimFile {
 
 impl Default for SimVfs {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(State::default())))
+        let root = (PathBuf::from("/"), Folder::default());
+        Self(Arc::new(Mutex::new(State { folders: BTreeMap::from([root]), ..State::default() })))
     }
 }
 
@@ -106,6 +109,12 @@ impl SimVfs {
     /// The bytes that all files together may take.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.0.lock().capacity = bytes;
+    }
+
+    /// The bytes that all files together take.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.0.lock().used()
     }
 
     /// Takes no direct writes from now on, or again with `None`.
@@ -150,7 +159,16 @@ impl SimVfs {
             }
             node.current.clone_from(&node.durable);
         }
+        let is_lost = |folder: &Folder, coin: &mut Coin| folder.is_new && !coin.toss();
+        let lost: Vec<PathBuf> = state
+            .folders
+            .iter()
+            .filter(|(_, folder)| is_lost(folder, &mut coin))
+            .map(|(path, _)| path.clone())
+            .collect();
+        state.folders.retain(|path, _| !lost.iter().any(|lost| path.starts_with(lost)));
         for folder in state.folders.values_mut() {
+            folder.is_new = false;
             for entry in std::mem::take(&mut folder.pending) {
                 if coin.toss() {
                     apply_entry(&mut folder.durable, &entry);
@@ -292,9 +310,11 @@ impl Vfs for SimVfs {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        // Folders are durable at once; the journal makes them before anything is promised.
         self.change(|state| {
-            state.folders.entry(path.to_owned()).or_default();
+            for path in path.ancestors() {
+                let new = || Folder { is_new: true, ..Folder::default() };
+                state.folders.entry(path.to_owned()).or_insert_with(new);
+            }
             Ok(())
         })
     }
@@ -323,6 +343,9 @@ impl Vfs for SimVfs {
             let folder = state.folders.get_mut(dir).ok_or_else(missing)?;
             folder.pending.clear();
             folder.durable.clone_from(&folder.current);
+            for (path, below) in &mut state.folders {
+                below.is_new &= path.parent() != Some(dir);
+            }
             Ok(())
         })
     }

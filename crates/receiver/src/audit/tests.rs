@@ -16,6 +16,8 @@ fn arrival(token: &str, org: &str, seq: u64, id: &str, prev: Option<u64>) -> Ind
             event,
             fields,
         },
+        channel: 0,
+        began: UnixMillis(seq.cast_signed()),
         at: UnixMillis(seq.cast_signed()),
     }
 }

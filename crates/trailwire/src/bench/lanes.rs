@@ -39,8 +39,12 @@ const RSS: &str = "RSS more than without";
 
 struct Idle {
     cpu_percent: f64,
+    /// Before the first event, and at the end.
+    unused_mib: f64,
     rss_mib: f64,
     start_s: f64,
+    /// What the daemon says of its memory at the end.
+    parts: Vec<(String, u64)>,
 }
 
 /// Runs it.
@@ -54,6 +58,7 @@ pub(crate) async fn measure(args: &Args) -> anyhow::Result<Report> {
     run.add(CPU, with.cpu_percent, "% of a core");
     run.add("idle CPU without", without.cpu_percent, "% of a core");
     run.add(RSS, with.rss_mib - without.rss_mib, "MiB");
+    run.add("the same before any event", with.unused_mib - without.unused_mib, "MiB");
     run.add("RSS with the lanes", with.rss_mib, "MiB");
     run.add("RSS without", without.rss_mib, "MiB");
     run.add("start with the lanes", with.start_s, "s");
@@ -66,7 +71,30 @@ pub(crate) async fn measure(args: &Args) -> anyhow::Result<Report> {
     let gate = |name, limit| Gate { name, value: run.get(name).unwrap_or(f64::NAN), limit };
     report.gates = vec![gate(CPU, LIMIT_CPU), gate(RSS, LIMIT_RSS_MIB)];
     report.runs = vec![run];
+    report.notes.push(components(&with, &without));
     Ok(report)
+}
+
+/// What the memory is: the parts that the daemon knows, and the rest.
+fn components(with: &Idle, without: &Idle) -> String {
+    let mut said = "MiB with and without the lanes:".to_owned();
+    let mut known = (0.0, 0.0);
+    for (part, used) in &with.parts {
+        let other = without.parts.iter().find(|(name, _)| name == part).map_or(0, |(_, used)| *used);
+        let (with, without) = (mib(*used), mib(other));
+        known = (known.0 + with, known.1 + without);
+        said.push_str(&format!(" {part} {with:.1} and {without:.1},"));
+    }
+    let rest = (with.rss_mib - known.0, without.rss_mib - known.1);
+    said.push_str(&format!(
+        " the rest (settings, connectors, kept connections, code, the allocator) {:.1} and {:.1}",
+        rest.0, rest.1
+    ));
+    said
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 async fn idle(args: &Args, orgs: Option<&[OrgSink]>, home: &Path) -> anyhow::Result<Idle> {
@@ -78,6 +106,7 @@ async fn idle(args: &Args, orgs: Option<&[OrgSink]>, home: &Path) -> anyhow::Res
     let start = clock.now().instant;
     let daemon = Daemon::start(&installation).await?;
     let start_s = (clock.now().instant - start).as_secs_f64();
+    let unused_mib = daemon.usage()?.rss_kib as f64 / 1024.0;
     let plan = Plan {
         events: args.events,
         first: 0,
@@ -98,8 +127,9 @@ async fn idle(args: &Args, orgs: Option<&[OrgSink]>, home: &Path) -> anyhow::Res
     let (before, from) = (daemon.usage()?, clock.now().instant);
     clock.sleep_until(from + Duration::from_secs(args.seconds)).await;
     let (after, to) = (daemon.usage()?, clock.now().instant);
+    let parts = daemon.memory().await?;
     daemon.stop().await?;
     let cpu_us = after.cpu_us().saturating_sub(before.cpu_us()) as f64;
     let cpu_percent = cpu_us / (to - from).as_micros().max(1) as f64 * 100.0;
-    Ok(Idle { cpu_percent, rss_mib: after.rss_kib as f64 / 1024.0, start_s })
+    Ok(Idle { cpu_percent, unused_mib, rss_mib: after.rss_kib as f64 / 1024.0, start_s, parts })
 }

@@ -144,6 +144,16 @@ impl Daemon {
         Ok(())
     }
 
+    /// Bytes that each part of the memory split says it uses.
+    pub(crate) async fn memory(&self) -> anyhow::Result<Vec<(String, u64)>> {
+        let status = Connection::new(&self.admin).get("/v1/status").await?.json();
+        let parts = status.get("memory").and_then(serde_json::Value::as_array);
+        let part = |part: &serde_json::Value| {
+            Some((part.get("part")?.as_str()?.to_owned(), part.get("used_bytes")?.as_u64()?))
+        };
+        Ok(parts.context("a status page lists the memory")?.iter().filter_map(part).collect())
+    }
+
     /// The sum of one term of the accounting identity over all sinks.
     pub(crate) async fn sum(&self, term: &str) -> anyhow::Result<u64> {
         let status = Connection::new(&self.admin).get("/v1/status").await?.json();

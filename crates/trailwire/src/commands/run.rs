@@ -11,13 +11,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::load;
 use crate::cli::{Exit, RunArgs};
 use crate::run::Daemon;
+use crate::sinks::Configuration;
 use crate::telemetry::{self, Format};
 
 /// Runs until SIGTERM or Ctrl-C; reads the configuration again on SIGHUP.
 ///
 /// # Errors
 /// When it cannot start, or a part failed.
-pub async fn run(args: RunArgs, environment: BTreeMap<String, String>) -> anyhow::Result<Exit> {
+pub fn run(args: RunArgs, environment: BTreeMap<String, String>) -> anyhow::Result<Exit> {
     let configuration = match load(&args.config.config, &environment) {
         Ok(configuration) => configuration,
         Err(exit) => return Ok(exit),
@@ -28,6 +29,14 @@ pub async fn run(args: RunArgs, environment: BTreeMap<String, String>) -> anyhow
     {
         return Ok(exit);
     }
+    super::runtime(configuration.operator.threads)?.block_on(serve(args, environment, configuration))
+}
+
+async fn serve(
+    args: RunArgs,
+    environment: BTreeMap<String, String>,
+    configuration: Configuration,
+) -> anyhow::Result<Exit> {
     let log = &configuration.operator.log;
     let format = match log.format {
         LogFormat::Pretty => Format::Pretty,
@@ -56,13 +65,36 @@ pub async fn run(args: RunArgs, environment: BTreeMap<String, String>) -> anyhow
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => daemon.reload().await,
+            error = daemon.failed() => return Err(error),
+            _ = hangup.recv() => {
+                let stop = async {
+                    tokio::select! {
+                        _ = terminate.recv() => {}
+                        _ = interrupt.recv() => {}
+                    }
+                };
+                if is_told_to_stop(daemon.reload(), stop).await {
+                    break;
+                }
+            }
         }
     }
     tracing::info!("stopping: requests and deliveries under way may finish");
     daemon.shut_down().await?;
     Ok(Exit::Success)
 }
+
+/// Runs `reload`, which may wait for an owner or a disk, until it ends or the process is told to stop.
+async fn is_told_to_stop(reload: impl Future<Output = ()>, stop: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = stop => true,
+        () = reload => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
 
 fn read_stdin(daemon: &Daemon, producer: &str) -> anyhow::Result<()> {
     let grant =

@@ -1,4 +1,5 @@
-//! Closing connections that nobody uses: `egress` keeps them and may not wait, so the process comes by.
+//! Closing connections that nobody uses, and giving back the buffers of those that are used little: `egress` keeps them
+//! and may not wait, so the process comes by.
 
 #[cfg(test)]
 mod tests;
@@ -9,7 +10,7 @@ use flow::clock::Clock;
 use tokio::task::AbortHandle;
 
 /// How often: an idle connection stays this much longer than `egress` allows, at most.
-const EVERY: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_secs(2);
 
 /// Comes by until it is dropped.
 #[derive(Debug)]

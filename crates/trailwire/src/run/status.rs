@@ -8,7 +8,7 @@ use api::status::{JournalStatus, MemoryStatus, PartitionStatus, SinkStatus, Stat
 use config::Memory;
 use flow::PartitionId;
 use flow::clock::{Clock, Moment};
-use flow::lane::Lanes;
+use flow::lane::{LaneMemory, Lanes};
 use flow::local::LocalLog;
 use flow::log::LogBackend;
 use flow::segment::SegmentRead;
@@ -58,7 +58,7 @@ impl Source {
                 Vec::new()
             }
         };
-        let in_flight = self.lanes.counters().await.map_or(0, |(_, bytes)| bytes);
+        let lanes = self.lanes.memory().await.unwrap_or_default();
         let partitions = (0..u16::try_from(self.reader.partitions()).unwrap_or(u16::MAX))
             .map(|id| PartitionStatus {
                 id,
@@ -79,25 +79,49 @@ impl Source {
                 .as_secs(),
             partitions,
             journal: JournalStatus::new(self.log.counters()),
-            memory: self.memory(in_flight),
+            memory: self.memory(&lanes),
             unknown_members: Vec::new(),
             sinks,
         }
     }
 
-    fn memory(&self, in_flight: usize) -> Vec<MemoryStatus> {
+    /// Warns when the tables of the configured sinks take more than their part. They follow from the configuration, so
+    /// nothing is refused: what could be is somebody's sink.
+    pub(super) async fn check_tables(&self) {
+        let Ok(lanes) = self.lanes.memory().await else { return };
+        let (used, limit) = (lanes.tables as u64, self.limits.lanes - groups_part(self.limits.lanes));
+        if used > limit {
+            tracing::warn!(
+                used,
+                limit,
+                "the tables of sinks and lanes are larger than planned: raise memory.lanes"
+            );
+        }
+    }
+
+    fn memory(&self, lanes: &LaneMemory) -> Vec<MemoryStatus> {
+        let log = self.log.memory();
         let part = |part, used: usize, limit: u64| MemoryStatus {
             part,
             used_bytes: used as u64,
             limit_bytes: limit,
         };
+        // Rows of an HTTP request are charged to it until they are durable; those of files and stdin only wait.
+        let ingest = usize::try_from(self.budget.used()).unwrap_or(usize::MAX).max(log.queued);
         vec![
-            part("tail", self.log.tail_bytes(), self.limits.tail),
-            part("in_flight", in_flight, self.limits.in_flight),
-            part("ingest", usize::try_from(self.budget.used()).unwrap_or(usize::MAX), self.limits.ingest),
-            part("writers", self.log.queued_bytes(), self.limits.writers),
+            part("tail", log.tail, self.limits.tail),
+            part("in_flight", lanes.in_flight, self.limits.in_flight),
+            part("ingest", ingest, self.limits.ingest),
+            part("ids", log.owners.ids, self.limits.ids),
+            part("lanes", lanes.tables + log.owners.lanes + log.owners.groups, self.limits.lanes),
+            part("writers", log.writing, self.limits.writers),
         ]
     }
+}
+
+/// The part of `memory.lanes` for open groups.
+pub(super) fn groups_part(lanes: u64) -> u64 {
+    lanes / 8 * 5
 }
 
 impl StatusSource for Source {

@@ -112,6 +112,11 @@ async fn huge_headers_are_refused() {
     assert_eq!(once(house.listening.address, many.as_bytes()).await.status, 431);
     let path = format!("POST /{} HTTP/1.1\r\nhost: t\r\n\r\n", "a".repeat(20_000));
     assert!(matches!(once(house.listening.address, path.as_bytes()).await.status, 414 | 431));
+    // What docs/errors/README.md says of answers that hyper gives by itself.
+    for (request, status) in [(long.as_str(), 431), ("no HTTP at all\r\n\r\n", 400)] {
+        let reply = once(house.listening.address, request.as_bytes()).await;
+        assert_eq!((reply.status, reply.body.as_str()), (status, ""));
+    }
     still_serves(&house).await;
 }
 

@@ -1,6 +1,6 @@
 //! That no object has a member twice, where the names are not known beforehand.
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Scanner;
 use crate::raw::Problem;
@@ -23,7 +23,7 @@ impl<'a> Scanner<'a, '_> {
             return;
         }
         let end = start + name.escaped_bytes().len();
-        let hash = xxh3_64(name.decode(&mut self.scratch.decoded));
+        let hash = xxh3_64_with_seed(name.decode(&mut self.scratch.decoded), self.scratch.seed);
         self.scratch.seen.push(SeenName { hash, start, end, escaped: name.has_escape() });
     }
 

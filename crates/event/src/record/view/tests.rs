@@ -3,7 +3,7 @@ use crate::record::head;
 
 #[test]
 fn the_members_are_found_with_and_without_the_optional_ones() {
-    let tail = br#""id":"a\"b","kind":"api_call","time":"1969-12-31T23:59:59.999Z","time_mark":"past","org_id":"o","site_id":"s","site":"x.example.net","product":"jira"}"#;
+    let tail = br#""id":"a\"b","kind":"api_call","time":"1969-12-31T23:59:59.999Z","org_id":"o","site_id":"s","site":"x.example.net","product":"jira"}"#;
     let record = [head(7, Some(255), true).as_bytes(), tail].concat();
     let view = View::of(&record).unwrap();
     assert_eq!((view.seq, view.group), (7, Some("000000000000000000000000000000ff")));

@@ -9,12 +9,16 @@ async fn a_receiver_that_is_down_for_six_hours_costs_nothing_and_gets_everything
     let well = Scripted::new(&machine.clock);
     machine.lanes.apply(vec![spec("acme", "soc", &sink), spec("other", "well", &well)]).await.unwrap();
     sink.does(|_| retry());
-    let mut most = 0;
+    let (mut most, mut most_at_first) = (0, 0);
     for minute in 0..360u32 {
         machine.put("acme", 5);
         machine.put("other", 1);
         machine.wait(Duration::from_secs(60)).await;
         most = most.max(machine.held().await);
+        assert!(machine.log.tail_bytes() <= 64 << 10, "the tail keeps to its bound whoever has not read it");
+        if minute == 60 {
+            most_at_first = most;
+        }
         if minute == 300 {
             let status = machine.status("soc").await;
             assert_eq!((status.state, status.pending), (SinkState::BackingOff, 5 * 301));
@@ -23,6 +27,7 @@ async fn a_receiver_that_is_down_for_six_hours_costs_nothing_and_gets_everything
         }
     }
     assert!(most <= 2_000, "a lane in backoff holds a range, not buffers: {most} bytes");
+    assert!(most <= most_at_first, "five more hours cost nothing: {most_at_first}, then {most} bytes");
     let attempts = sink.seen().len();
     assert!((70..=400).contains(&attempts), "{attempts} attempts in six hours");
     assert_eq!(well.seqs("other").len(), 360, "the other sink never noticed");
@@ -37,13 +42,18 @@ async fn a_receiver_that_is_down_for_six_hours_costs_nothing_and_gets_everything
 #[tokio::test(start_paused = true)]
 async fn a_wrong_token_blocks_and_the_sink_resumes_alone() {
     let machine = Machine::new();
-    let sink = Scripted::new(&machine.clock);
-    machine.lanes.apply(vec![spec("acme", "soc", &sink)]).await.unwrap();
+    let (sink, well) = (Scripted::new(&machine.clock), Scripted::new(&machine.clock));
+    machine.lanes.apply(vec![spec("acme", "soc", &sink), spec("other", "well", &well)]).await.unwrap();
     machine.put("acme", 3);
     machine.millis(300).await;
     sink.does(|_| Act::Settle(Verdict::Blocked(cause("the token is not accepted"))));
     machine.put("acme", 4);
-    machine.wait(Duration::from_secs(3_600)).await;
+    for _ in 0..60 {
+        machine.put("other", 1);
+        machine.wait(Duration::from_secs(60)).await;
+        assert!(machine.held().await <= 2_000, "a blocked sink holds nothing");
+    }
+    assert_eq!(well.seqs("other").len(), 60, "the other organisation's sink never noticed");
     let status = machine.status("soc").await;
     assert_eq!((status.state, status.pending), (SinkState::Blocked, 4));
     assert_eq!(status.last_error.unwrap().cause.what, "the token is not accepted");
@@ -186,6 +196,8 @@ async fn an_accepted_prefix_is_taken_and_the_refused_record_named() {
         assert_eq!(sink.seqs("acme"), [0, 1, 2, 3, 4]);
         let status = machine.status("soc").await;
         assert_eq!((status.state, status.counts.delivered, status.pending), (SinkState::Blocked, 5, 4));
+        let what = status.last_error.unwrap().cause.what;
+        assert!(what.contains("(organisation acme, seq 5"), "it can be found: {what}");
         // The probe is the refused record alone.
         machine.wait(Duration::from_secs(301)).await;
         assert_eq!(sink.seen().last().unwrap().records.len(), 1);
@@ -233,4 +245,101 @@ async fn a_far_end_that_is_nearly_full_gets_fewer_at_one_time_until_it_is_not() 
     assert_eq!(at_one_time, [8, 4, 2, 1, 1, 2, 3, 4, 5, 6, 7, 8]);
     machine.wait(Duration::from_secs(60)).await;
     assert_eq!(machine.status("soc").await.counts.delivered, 10_000);
+}
+
+/// Puts one record after the other into flight at a sink that gets one at a time, four in parallel.
+async fn four_in_parallel(machine: &Machine, sink: &Arc<Scripted>) {
+    sink.shape.lock().max_events = 1;
+    let parallel = SinkSpec { concurrency: 4, lane_concurrency: 4, ..spec("acme", "soc", sink) };
+    machine.lanes.apply(vec![parallel]).await.unwrap();
+    machine.put("acme", 4);
+}
+
+fn first_attempts(sink: &Arc<Scripted>, verdicts: [Verdict; 4]) {
+    sink.does(move |seen| {
+        let number = seen.records[0].seq.unwrap().0;
+        match verdicts.get(usize::try_from(number).unwrap()).filter(|_| seen.attempt == 1) {
+            Some(verdict) => Act::Later(Duration::from_secs(number + 1), verdict.clone()),
+            None => Act::Settle(Verdict::Accepted),
+        }
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_what_was_under_way_does_not_undo_retry_after() {
+    let machine = Machine::new();
+    let sink = Scripted::new(&machine.clock);
+    let hour = Duration::from_secs(3_600);
+    first_attempts(
+        &sink,
+        [
+            Verdict::Retry { after: Some(hour), cause: cause("busy") },
+            Verdict::Accepted,
+            Verdict::PerRow { accepted_prefix: 1, refused: None, cause: cause("odd") },
+            Verdict::Retry { after: None, cause: cause("down") },
+        ],
+    );
+    four_in_parallel(&machine, &sink).await;
+    machine.wait(Duration::from_secs(10)).await;
+    assert_eq!(machine.status("soc").await.state, SinkState::BackingOff);
+    machine.put("acme", 1);
+    machine.wait(Duration::from_secs(3_500)).await;
+    assert_eq!(sink.seen().len(), 4, "it is left alone for the hour it asked for");
+    assert_eq!(machine.status("soc").await.counts.delivered, 2, "what it took is taken");
+    machine.wait(Duration::from_secs(120)).await;
+    let mut seqs = sink.seqs("acme");
+    seqs.sort_unstable();
+    assert_eq!(seqs, [0, 1, 2, 3, 4]);
+    assert_eq!(machine.status("soc").await.state, SinkState::Live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_what_was_under_way_does_not_unblock() {
+    let machine = Machine::new();
+    let sink = Scripted::new(&machine.clock);
+    let late = [
+        Verdict::Blocked(cause("the token is not accepted")),
+        Verdict::Retry { after: None, cause: cause("down") },
+        Verdict::Accepted,
+        Verdict::Split(cause("too large")),
+    ];
+    first_attempts(&sink, late);
+    four_in_parallel(&machine, &sink).await;
+    machine.wait(Duration::from_secs(50)).await;
+    assert_eq!(machine.status("soc").await.state, SinkState::Blocked);
+    assert_eq!(sink.seen().len(), 4, "no attempt before the probe");
+    machine.wait(Duration::from_secs(20)).await;
+    assert_eq!(machine.status("soc").await.state, SinkState::Live, "the probe decides");
+    machine.wait(Duration::from_secs(10)).await;
+    assert_eq!(machine.status("soc").await.counts.delivered, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_fails_otherwise_leaves_the_sink_blocked() {
+    let machine = Machine::new();
+    let sink = Scripted::new(&machine.clock);
+    machine.lanes.apply(vec![spec("acme", "soc", &sink)]).await.unwrap();
+    sink.does(|seen| match seen.attempt {
+        1 => Act::Settle(Verdict::Blocked(cause("the token is not accepted"))),
+        _ => retry(),
+    });
+    machine.put("acme", 1);
+    machine.wait(Duration::from_secs(70)).await;
+    assert_eq!(sink.seen().len(), 2);
+    let status = machine.status("soc").await;
+    assert_eq!((status.state, status.last_error.unwrap().cause.what.as_str()), (SinkState::Blocked, "down"));
+    sink.accepts();
+    machine.wait(Duration::from_secs(301)).await;
+    assert_eq!(sink.seqs("acme"), [0]);
+    assert_eq!(machine.status("soc").await.state, SinkState::Live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_probe_comes_after_a_minute_however_many_were_under_way() {
+    let machine = Machine::new();
+    let sink = Scripted::new(&machine.clock);
+    first_attempts(&sink, [(); 4].map(|()| Verdict::Blocked(cause("the token is not accepted"))));
+    four_in_parallel(&machine, &sink).await;
+    machine.wait(Duration::from_secs(62)).await;
+    assert_eq!(sink.seen().len(), 5 + 3, "the probe, and the others behind it");
 }

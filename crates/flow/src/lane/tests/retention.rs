@@ -131,3 +131,22 @@ async fn the_earliest_beginning_tells_what_is_gone_already() {
     assert!(status.counts.expired > 100);
     assert_eq!(sink.seqs(&a), (status.counts.expired..200).collect::<Vec<_>>());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_beginning_before_everything_that_is_kept_is_no_gap() {
+    let machine = Machine::with(16 << 10, LaneSettings::new(7, 2, 42));
+    let (a, b, _) = neighbours();
+    let sink = Scripted::new(&machine.clock);
+    for _ in 0..200 {
+        machine.log.put_all(&[(&a, 1), (&b, 1)], 150).unwrap();
+    }
+    retain(&machine, &a, 2);
+    let begin = Begin::Time(UnixMillis(WALL.0 - 1_000));
+    machine.lanes.apply(vec![SinkSpec { begin, ..spec(&a, "soc", &sink) }]).await.unwrap();
+    machine.millis(900).await;
+    let status = machine.status("soc").await;
+    assert_eq!((status.counts.expired, status.open_gaps, status.pending), (0, 0, 0));
+    assert!(status.start > 100 && status.start < 200);
+    assert_eq!(sink.seqs(&a), (status.start..200).collect::<Vec<_>>());
+    assert!(sink.accepted().iter().all(|got| got.seq.is_some()));
+}

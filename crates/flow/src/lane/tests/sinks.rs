@@ -309,3 +309,35 @@ async fn confirmations_are_asked_for_when_they_are_due() {
     machine.wait(Duration::from_secs(2)).await;
     assert_eq!(machine.status("soc").await.counts.delivered, 3);
 }
+
+/// What a sink has read ahead is given back as soon as nobody is to send it.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_paused_or_cannot_be_used_holds_no_memory() {
+    for unusable in [false, true] {
+        let machine = Machine::with(4 << 10, LaneSettings::new(7, 2, 42));
+        let sink = Scripted::new(&machine.clock);
+        sink.shape.lock().max_events = 1;
+        for _ in 0..200 {
+            machine.put("acme", 1);
+        }
+        sink.does(|_| Act::Later(Duration::from_secs(1), Verdict::Accepted));
+        let soc = || SinkSpec { begin: Begin::Earliest, ..spec("acme", "soc", &sink) };
+        machine.lanes.apply(vec![soc()]).await.unwrap();
+        machine.millis(200).await;
+        let held = machine.held().await;
+        assert!(held > 10_000, "it has read ahead: {held}");
+        if unusable {
+            let target = Target::Unusable(cause("no"));
+            machine.lanes.apply(vec![SinkSpec { target, ..soc() }]).await.unwrap();
+        } else {
+            assert!(machine.lanes.set_paused(soc().id(), true).await.unwrap());
+        }
+        assert!(machine.held().await < 1_000, "but for the attempt under way");
+        machine.wait(Duration::from_secs(2)).await;
+        assert_eq!((machine.held().await, sink.seqs("acme").len()), (0, 1));
+        machine.lanes.apply(vec![soc()]).await.unwrap();
+        machine.lanes.set_paused(soc().id(), false).await.unwrap();
+        machine.wait(Duration::from_secs(250)).await;
+        assert_eq!(sink.seqs("acme"), (0..200).collect::<Vec<_>>());
+    }
+}

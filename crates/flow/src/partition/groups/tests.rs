@@ -72,6 +72,20 @@ fn a_snapshot_keeps_the_order_of_use() {
 }
 
 #[test]
+fn as_many_as_there_may_be_keep_to_their_bytes() {
+    let limit = PER_PROCESS / 8;
+    let mut groups = Groups::new(limit);
+    // The most organisations of a process, over eight partitions.
+    for n in 0..limit as u64 * 2 {
+        groups.join(OrgKey((n % 12_500) as u32), n, n, 0);
+    }
+    assert_eq!(groups.len(), limit);
+    groups.close_idle(i64::MAX);
+    let memory = groups.memory();
+    assert!(memory <= limit * COST && memory > limit * COST / 2, "{} bytes a group", memory / limit);
+}
+
+#[test]
 fn the_id_is_the_hash_of_organisation_key_and_first_seq() {
     for org in ["a", "84383462-b484-4cc4-bb21-ef2ecb49a2b1", &"o".repeat(ORG_ID_MAX)] {
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
@@ -80,4 +94,21 @@ fn the_id_is_the_hash_of_organisation_key_and_first_seq() {
         hash.update(&40u64.to_le_bytes());
         assert_eq!(id(org, 7, 40), hash.digest128());
     }
+}
+
+#[test]
+fn groups_of_yesterday_that_are_in_use_stay_open() {
+    let mut groups = Groups::new(10);
+    let today = 24 * 60 * MINUTE;
+    groups.received_at(today - MINUTE);
+    groups.join(ORG, 5, 100, 0);
+    groups.join(ORG, 6, 101, 0);
+    groups.received_at(today + MINUTE);
+    groups.join(ORG, 6, 102, 5 * MINUTE);
+    groups.close_idle(today + 9 * MINUTE);
+    assert_eq!(groups.len(), 2);
+    groups.close_idle(today + 9 * MINUTE + 1_000);
+    assert_eq!((groups.len(), groups.join(ORG, 6, 103, 6 * MINUTE)), (1, 101));
+    groups.close_idle(today + 11 * MINUTE + 1_000);
+    assert_eq!(groups.len(), 0);
 }

@@ -16,6 +16,30 @@ fn a_resend_is_known_until_it_leaves_the_window() {
     assert_eq!(window.examine(7, 2), Seen::New);
 }
 
+/// Keys that are as good as random.
+fn key(n: u64) -> u128 {
+    xxhash_rust::xxh3::xxh3_128(&n.to_le_bytes())
+}
+
+#[test]
+fn a_full_window_keeps_to_its_bytes_however_long_it_is_used() {
+    for capacity in [4_096u64, 5_000, 37_500, 65_537, 262_144] {
+        let mut window = Window::new(capacity as usize);
+        for n in 0..capacity * 4 {
+            window.remember(Row(n), key(n), n);
+        }
+        let most = capacity as usize * 32;
+        assert!(
+            window.memory() <= most,
+            "{capacity}: {} bytes a row",
+            window.memory() as f64 / capacity as f64
+        );
+        let last = capacity * 4 - 1;
+        assert_eq!(window.examine(key(last - capacity + 1), last - capacity + 1), Seen::Duplicate);
+        assert_eq!(window.examine(key(last - capacity), last - capacity), Seen::New);
+    }
+}
+
 proptest! {
     /// Against a list of the last rows.
     #[test]
