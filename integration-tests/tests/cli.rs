@@ -137,7 +137,7 @@ fn a_configuration_that_cannot_be_used_ends_with_3() {
     std::fs::write(&config, "version: 1\nlisten: {ingest: 127.0.0.1:0, admin: 127.0.0.1:0}\n").unwrap();
     std::fs::write(folder.path().join("x.ndjson"), "{}\n").unwrap();
     let said = said(folder.path(), &["ingest", "x.ndjson", "--producer", "nobody"]);
-    assert_eq!(said.code, 1, "{said:?}");
+    assert_eq!(said.code, 3, "{said:?}");
     assert!(said.err.contains("there is no producer `nobody`"), "{said:?}");
 }
 

@@ -11,6 +11,7 @@ mod apply;
 mod begin;
 mod commit;
 pub(crate) mod core;
+mod counters;
 mod cut;
 mod engine;
 mod gap;
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use event::OrgId;
 
-pub use self::core::LaneCounters;
+pub use self::counters::LaneCounters;
 pub use self::engine::{Engine, EngineStopped, Lanes};
 pub use self::inbox::{Inbox, LogObserver, Notify, inbox};
 pub use self::size::LaneMemory;

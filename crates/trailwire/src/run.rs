@@ -389,7 +389,7 @@ fn address(listener: &TcpListener) -> anyhow::Result<SocketAddr> {
 /// would be gone with everything that was acknowledged.
 fn make_folder(folder: &std::path::Path) -> std::io::Result<()> {
     let above = || folder.ancestors().filter(|path| !path.as_os_str().is_empty());
-    let missing = above().take_while(|path| !path.exists()).count();
+    let missing = above().take_while(|path| !path.try_exists().unwrap_or(true)).count();
     std::fs::create_dir_all(folder)?;
     // Also where nothing is missing: an earlier start may have ended between the two steps.
     for path in above().take(missing.max(1)) {

@@ -6,6 +6,7 @@
 mod planted;
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 
 use flow::clock::UnixMillis;
@@ -15,16 +16,24 @@ use serde_json::Value;
 
 const SAMPLE: &str = include_str!("../../../config/demo/real-sample.ndjson");
 
+/// The recording has less than this many bytes.
+const MOST: u64 = 1 << 30;
+
 /// 2026-11-20T00:00:00Z, behind the corpus.
 const RECEIVED: UnixMillis = UnixMillis(1_795_132_800_000);
 
 fn corpus() -> Option<String> {
     #[allow(clippy::disallowed_methods, reason = "the file is named by whoever runs the test")]
     let file = std::env::var("TRAILWIRE_CORPUS").ok()?;
-    Some(
-        std::fs::read_to_string(Path::new(&file))
-            .expect("TRAILWIRE_CORPUS names a readable, decompressed file"),
-    )
+    let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let mut text = String::new();
+    if Path::new(&file).extension().is_some_and(|extension| extension == "zst") {
+        let packed = zstd::stream::read::Decoder::new(bytes.as_slice()).unwrap();
+        packed.take(MOST).read_to_string(&mut text).unwrap();
+    } else {
+        bytes.as_slice().read_to_string(&mut text).unwrap();
+    }
+    Some(text)
 }
 
 fn plan() -> Plan {

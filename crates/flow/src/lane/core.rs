@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use super::counters::LaneCounters;
 use super::inbox::{Marks, Shared};
 use super::ready::{Ready, Standing};
 use super::table::{Admission, Flight, Job, Lane, Place, SinkRow};
@@ -114,21 +115,6 @@ pub(super) struct Applying {
     pub(super) begin: u32,
     pub(super) lanes: Vec<LaneId>,
     pub(super) reply: tokio::sync::oneshot::Sender<()>,
-}
-
-/// What the engine counts, since the process started.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct LaneCounters {
-    /// Attempts started.
-    pub attempts: u64,
-    /// Attempts that ended without a verdict.
-    pub abandoned: u64,
-    /// Verdicts that were refused: of another lane, an older generation, or for nothing in flight.
-    pub refused_verdicts: u64,
-    /// Reads from disk.
-    pub reads: u64,
-    /// Control blocks asked for.
-    pub records: u64,
 }
 
 /// One partition as the engine sees it.

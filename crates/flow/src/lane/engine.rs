@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::commit::answer;
-use super::core::{Action, Core, Event, LaneCounters};
+use super::core::{Action, Core, Event};
+use super::counters::LaneCounters;
 use super::inbox::{Inbox, Marks, Shared};
 use super::size::LaneMemory;
 use super::{Configured, LaneSettings, begin, jobs};

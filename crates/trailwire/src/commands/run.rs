@@ -93,9 +93,6 @@ async fn is_told_to_stop(reload: impl Future<Output = ()>, stop: impl Future<Out
     }
 }
 
-#[cfg(test)]
-mod tests;
-
 fn read_stdin(daemon: &Daemon, producer: &str) -> anyhow::Result<()> {
     let grant =
         daemon.core().grant(producer).with_context(|| format!("there is no producer `{producer}`"))?;
@@ -112,3 +109,6 @@ fn read_stdin(daemon: &Daemon, producer: &str) -> anyhow::Result<()> {
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

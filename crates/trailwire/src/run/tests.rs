@@ -17,7 +17,7 @@ fn only_damage_is_called_damage() {
 
 #[tokio::test]
 async fn an_engine_that_panics_is_noticed() {
-    let mut engine = tokio::spawn(async { panic!("a bug") });
+    let mut engine: JoinHandle<()> = tokio::spawn(async { panic!("a bug") });
     let error = end_of(&mut engine).await;
     assert!(format!("{error:#}").contains("nothing is delivered any more"), "{error:#}");
     assert!(format!("{error:#}").contains("panicked"), "{error:#}");
