@@ -16,6 +16,7 @@ use crate::testing::segments::MemorySegments;
 struct Seen {
     panics: std::sync::atomic::AtomicBool,
     rows: Mutex<Vec<(PartitionId, Row)>>,
+    expired: Mutex<Vec<PartitionId>>,
     failed: Mutex<Option<String>>,
 }
 
@@ -24,7 +25,9 @@ impl Observer for Seen {
         assert!(!self.panics.load(std::sync::atomic::Ordering::Relaxed), "a bug");
         self.rows.lock().push((partition, block.header().end_row()));
     }
-    fn expired(&self, _: PartitionId, _: Expired) {}
+    fn expired(&self, partition: PartitionId, _: Expired) {
+        self.expired.lock().push(partition);
+    }
     fn failed(&self, fault: &OwnerFault) {
         *self.failed.lock() = Some(fault.to_string());
     }
@@ -40,7 +43,10 @@ struct Machine {
 const QUEUED: usize = 64 << 10;
 
 fn machine(tail_bytes: usize) -> Machine {
-    let disk = MemorySegments::new(4, 50);
+    start(MemorySegments::new(4, 50), tail_bytes)
+}
+
+fn start(disk: MemorySegments, tail_bytes: usize) -> Machine {
     let directory = Directory::new(4, UnknownOrgs::Accept);
     let settings = LocalSettings {
         window: 4096,
@@ -109,6 +115,24 @@ async fn a_receipt_means_durable_and_readable() {
     machine.log.shut_down();
     let stopped = ingress.submit(vec![rows(&machine.directory, "acme", 50..51)]).await.unwrap_err();
     assert!(matches!(stopped.faults[0].1, AppendFault::Stopped(_)));
+}
+
+#[tokio::test]
+async fn retention_is_looked_at_right_after_the_start() {
+    let machine = machine(1 << 20);
+    let partition = rows(&machine.directory, "acme", 0..0).0;
+    for id in 0..40 {
+        let (_, batch) = rows(&machine.directory, "acme", id * 10..id * 10 + 10);
+        machine.log.append(partition, batch).await.unwrap();
+    }
+    machine.log.shut_down();
+    machine.disk.keep_segments(usize::from(partition.0), Some(1));
+    let again = start(machine.disk, 1 << 20);
+    // The second question is taken up after everything that the owner did when it took up the first one.
+    for _ in 0..2 {
+        again.log.org_seqs(partition, Scope::All).await.unwrap();
+    }
+    assert_eq!(*again.seen.expired.lock(), [partition]);
 }
 
 #[tokio::test]

@@ -41,7 +41,9 @@ pub(super) fn spawn(
         let now = clock.now().instant;
         let mut driven: Vec<Driven> = owners
             .into_iter()
-            .map(|owner| Driven { owner, last_write: now, next_maintenance: now + MAINTENANCE })
+            // Retention is looked at first of all: a process that is started again and again, each time for a few seconds,
+            // would otherwise never remove what idle partitions hold, and what is newer than that neither.
+            .map(|owner| Driven { owner, last_write: now, next_maintenance: now })
             .collect();
         for driven in &driven {
             shared.note(driven.owner.id(), driven.owner.memory());
