@@ -18,12 +18,14 @@ use crate::log::{LogBackend, Scope};
 use crate::orgs::Directory;
 use crate::sink::Attempt;
 use crate::status::{SinkStatus, SinkView, Stamps};
-use crate::units::PartitionId;
+use crate::units::{PartitionId, Row};
 
 /// How long counting what has expired takes, and how often the status waits for that. An owner that does not answer is
 /// not waited for for ever.
 const COUNTING: Duration = Duration::from_millis(5);
 const COUNTING_TRIES: usize = 40;
+/// How often a status is made anew because records expired meanwhile.
+const EXPIRY_TRIES: usize = 4;
 /// While starts are scarce nothing can begin before the next one is due: what ends meanwhile is taken in together, but
 /// not later than this. It is the step in which starts are given out as well, see [`crate::limits::StartBudget`].
 const TOGETHER: Duration = STEP;
@@ -108,6 +110,22 @@ impl Lanes {
     /// # Errors
     /// [`EngineStopped`], also when an owner has stopped.
     pub async fn status(&self) -> Result<Vec<SinkStatus>, EngineStopped> {
+        for _ in 1..EXPIRY_TRIES {
+            let before = self.oldest();
+            let status = self.status_once().await?;
+            // What expired between the view and the count would be in neither.
+            if self.oldest() == before {
+                return Ok(status);
+            }
+        }
+        self.status_once().await
+    }
+
+    fn oldest(&self) -> Vec<Row> {
+        (0..self.partitions).map(|number| self.log.oldest(PartitionId(number)).0).collect()
+    }
+
+    async fn status_once(&self) -> Result<Vec<SinkStatus>, EngineStopped> {
         let mut views = self.ask(Command::Views).await?;
         for _ in 0..COUNTING_TRIES {
             if views.iter().flat_map(|view| &view.lanes).all(|lane| !lane.is_counting) {

@@ -9,17 +9,24 @@ use crate::clock::{Moment, UnixMillis};
 use crate::lane_state::{LaneState, SinkId};
 use crate::log::Scope;
 use crate::status::{LaneView, LastError, SinkState, SinkStatus, SinkView};
+use crate::units::{PartitionId, Row};
 
 impl Core {
     pub(super) fn views(&self, now: Moment) -> Vec<SinkView> {
-        let mut views: Vec<SinkView> = self.sinks.iter().flatten().map(|sink| self.view(sink, now)).collect();
+        let mut views: Vec<SinkView> = {
+            // The journal knows of an expiry before the engine is told of it.
+            let oldest: Vec<Row> = (0..self.directory.partitions())
+                .map(|number| self.log.oldest(PartitionId(number)).0)
+                .collect();
+            self.sinks.iter().flatten().map(|sink| self.view(sink, &oldest, now)).collect()
+        };
         views.extend(self.views_without_lanes(now));
         views.extend(self.unread_views(now));
         views.sort_by(|a, b| (&a.status.org, &a.status.name).cmp(&(&b.status.org, &b.status.name)));
         views
     }
 
-    fn view(&self, sink: &SinkRow, now: Moment) -> SinkView {
+    fn view(&self, sink: &SinkRow, oldest: &[Row], now: Moment) -> SinkView {
         let lanes: Vec<_> = sink.lanes.iter().filter_map(|index| self.lane(*index)).collect();
         let is_behind = lanes.iter().any(|lane| lane.is_behind());
         let health = match sink.health {
@@ -66,7 +73,11 @@ impl Core {
                 open_records: lane.ledger.open_records(),
                 cut_behind_scan: lane.ledger.cut_behind_scan(),
                 prefix: lane.ledger.prefix(),
-                is_counting: lane.ledger.has_unsettled_before(self.expired_before(lane.partition).0),
+                is_counting: {
+                    let known = self.expired_before(lane.partition).0;
+                    let oldest = oldest.get(usize::from(lane.partition.0)).copied().unwrap_or_default();
+                    lane.ledger.has_unsettled_before(known.max(oldest))
+                },
                 counts: *lane.ledger.counts(),
                 start: lane.start(),
                 gaps: lane.ledger.gaps().to_vec(),
